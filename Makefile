@@ -1,0 +1,47 @@
+# Two commands matter: `make demo` and `make test`. Both make .venv and install what they need.
+# Without make: see "Without make" in README.md.
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
+PROMPT ?= Once upon a time
+
+.PHONY: demo test lint types layers check bench clean
+
+# pip itself is pinned first: its byte progress is what downloads show.
+$(VENV)/.pip: constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade -c constraints.txt pip
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.pip pyproject.toml
+	$(PIP) install --quiet -c constraints.txt -e '.[kernel]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.pip pyproject.toml
+	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.demo
+	$(VENV)/bin/mcnb run -f examples/quickstart/model-compose.yml -i prompt="$(PROMPT)"
+
+test: $(VENV)/.dev
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.dev
+	$(VENV)/bin/mypy
+
+layers: $(VENV)/.dev
+	$(VENV)/bin/lint-imports
+
+check: lint types layers test
+
+bench: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.benchmarks.overhead
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

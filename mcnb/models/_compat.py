@@ -1,0 +1,128 @@
+"""The only place of the model layer that knows versions of other packages, and works around what they do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+MINIMUM_TRANSFORMERS = (5, 5)
+"""Earlier releases could be made to run code of a repository (CVE-2026-4372, CVE-2026-5241)."""
+
+_loading = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def pip_reports_progress() -> bool:
+    """Whether pip can print its progress for programs (``--progress-bar raw``, since 24.1)."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        major, minor = (int(part) for part in version("pip").split(".")[:2])
+    except (PackageNotFoundError, ValueError):
+        return False
+    return (major, minor) >= (24, 1)
+
+
+def import_transformers() -> Any:
+    """Import transformers for use: no telemetry, no conversion service, no notes on stderr from our threads.
+
+    Raises
+    ------
+    mcnb.errors.UnsupportedModelError
+        When it is not installed, or too old to be safe.
+    """
+    from mcnb.errors import UnsupportedModelError
+
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    try:
+        import torch  # noqa: F401
+        import transformers
+    except ImportError as error:
+        raise UnsupportedModelError(
+            f"models need {error.name}, which is not installed", hint="pip install 'mcnb[kernel]'"
+        ) from error
+    found = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    if found < MINIMUM_TRANSFORMERS:
+        raise UnsupportedModelError(
+            f"transformers {transformers.__version__} is too old to be safe",
+            hint=f"pip install 'transformers>={'.'.join(map(str, MINIMUM_TRANSFORMERS))}'",
+        )
+    _quiet_own_threads()
+    return transformers
+
+
+_own_threads: set[int] = set()
+
+
+def own_thread() -> None:
+    """Mark the calling thread as mcnb's: what libraries log from it for people at a terminal is dropped."""
+    _own_threads.add(threading.get_ident())
+
+
+def _from_elsewhere(record: logging.LogRecord) -> bool:
+    return record.thread not in _own_threads or record.levelno >= logging.ERROR
+
+
+def _quiet_own_threads() -> None:
+    for name in ("transformers", "huggingface_hub"):
+        for handler in logging.getLogger(name).handlers:
+            if _from_elsewhere not in handler.filters:
+                handler.addFilter(_from_elsewhere)
+
+
+@contextlib.contextmanager
+def weights_progress(tell: Callable[[int, int], None]) -> Iterator[None]:
+    """Within the block, transformers' bar "Loading weights" calls ``tell(done, total)`` instead of being drawn.
+
+    What `tell` raises ends the loading. One model loads at a time.
+    """
+    from transformers.utils import logging as hf_logging
+
+    class Bar:
+        def __init__(self, items: Iterable[Any] = (), *_: Any, **options: Any) -> None:
+            self.items = items
+            self.total = options.get("total") or (len(items) if hasattr(items, "__len__") else 0)
+
+        def __iter__(self) -> Iterator[Any]:
+            for number, item in enumerate(self.items):
+                tell(number, self.total)
+                yield item
+            tell(self.total, self.total)
+
+        def __enter__(self) -> Bar:
+            return self
+
+        def __exit__(self, *_: Any) -> None:
+            pass
+
+        def update(self, n: int = 1) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+        def set_description(self, *_: Any, **__: Any) -> None:
+            pass
+
+        set_postfix = set_description
+
+    mine = threading.get_ident()
+
+    def hook(factory: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        make = Bar if threading.get_ident() == mine else factory
+        return make(*arguments, **options)
+
+    with _loading:
+        previous = hf_logging.set_tqdm_hook(hook)
+        try:
+            yield
+        finally:
+            hf_logging.set_tqdm_hook(previous)

