@@ -93,11 +93,11 @@ class _Checker:
         yield from self.unique((*path, "jobs"), workflow.jobs, "job")
         yield from self.scopes.workflow(path, workflow)
         jobs = {job.id: number for number, job in enumerate(workflow.jobs)}
-        graph: dict[str, set[str]] = {}
+        graph: dict[str, list[str]] = {}
         for number, job in enumerate(workflow.jobs):
             here: KeyPath = (*path, "jobs", number)
             waits_for = list(_dependencies(job))
-            graph[job.id] = {name for _, name in waits_for if name in jobs}
+            graph[job.id] = [name for _, name in waits_for if name in jobs]
             yield from self.known_jobs(here, [*waits_for, *_routes(job)], jobs)
             yield from self.job(here, job)
         try:

@@ -30,7 +30,8 @@ def parse_duration(value: str | int | float) -> float:
         return float(value)
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise ValueError(f"{value!r:.80} is not a length of time; write 500ms, 5s, 10m or 1h")
+        shown = value[:40] if isinstance(value, str) else value
+        raise ValueError(f"{shown!r} is not a length of time; write 500ms, 5s, 10m or 1h")
     seconds = float(match[1]) * _UNITS[match[2] or "s"]
     if seconds > LONGEST:
         raise ValueError(f"{value!r} is longer than one year")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcnb.compose.expressions import TypeSpec
+
+_NUMBER = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?"
+_RANGE = re.compile(rf"\s*({_NUMBER})?\s*\.\.\s*({_NUMBER})?\s*")
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,13 @@ def parse_range(text: str) -> tuple[float | None, float | None]:
     ValueError
         When it is not written that way, or holds nothing.
     """
-    low, dots, high = (part.strip() for part in text.partition(".."))
-    bounds = tuple(float(side) if side else None for side in (low, high))
-    if not dots or bounds == (None, None) or not all(math.isfinite(side) for side in bounds if side is not None):
+    match = _RANGE.fullmatch(text)
+    if match is None or not any(match.groups()):
         raise ValueError("a range is written low..high, like 0..1, 1.. or ..100")
-    if None not in bounds and bounds[0] > bounds[1]:  # type: ignore[operator]
-        raise ValueError(f"the range {text} is empty: {low} is more than {high}")
-    return bounds  # type: ignore[return-value]
+    low, high = (float(side) if side else None for side in match.groups())
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"the range {text} is empty: {match[1]} is more than {match[2]}")
+    return low, high
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ class Node:
         What it is.
     location : Location
         Where the value begins.
+    key : str or None
+        Its key as written, when it is a value of a mapping.
     key_location : Location or None
-        Where its key stands, when it is a value of a mapping.
+        Where that stands.
     lines : tuple of Location
         For a text, where each of its lines begins in the file (empty when that is not known).
     single : bool
@@ -32,6 +34,7 @@ class Node:
 
     value: dict[str, Node] | list[Node] | Scalar
     location: Location
+    key: str | None = None
     key_location: Location | None = None
     lines: tuple[Location, ...] = field(default=(), repr=False)
     single: bool = False
@@ -103,6 +106,19 @@ def texts(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
             yield from texts(child, (*path, number))
     elif isinstance(node.value, str):
         yield path, node
+
+
+def size_and_depth(node: Node, most: int) -> tuple[int, int]:
+    """Return how many values a tree has and on how many levels; counting stops behind `most`."""
+    count, deepest, todo = 0, 0, [(node, 1)]
+    while todo and count <= most:
+        found, depth = todo.pop()
+        count += 1
+        deepest = max(deepest, depth)
+        if isinstance(found.value, dict | list):
+            children = found.value.values() if isinstance(found.value, dict) else found.value
+            todo.extend((child, depth + 1) for child in children)
+    return count, deepest
 
 
 def merge(base: Node, over: Node) -> Node:

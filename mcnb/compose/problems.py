@@ -112,7 +112,9 @@ def _closest(path: KeyPath, alternatives: Sequence[list[_Found]], root: Node) ->
     field = next((element for element in reversed(path) if isinstance(element, str)), "")
     words = " or ".join(dict.fromkeys(expected(item, field) for item in details))
     node, real = root.child(path)
-    yield Problem(f"{_name(real)}expected {words}, got {shown(details[0]['input'])}", node.location, show_path(real))
+    yield Problem(
+        f"{_name(root, real)}expected {words}, got {shown(details[0]['input'])}", node.location, show_path(real)
+    )
 
 
 def _problem(found: _Found, root: Node) -> Problem:
@@ -129,19 +131,21 @@ def _problem(found: _Found, root: Node) -> Problem:
         inner, below = node.child(context.get("path", ()))
         path = (*real, *below)
         where = inner.at_offset(context["offset"])
-        return Problem(f"{_name(path)}{context['message']}", where, show_path(path), context.get("hint"))
+        return Problem(f"{_name(root, path)}{context['message']}", where, show_path(path), context.get("hint"))
     if (key := chosen_by(details)) and (chosen := node.mapping.get(key)):
         node, real = chosen, (*real, key)
     message, hint = sentence(details, str(real[-1]) if real else "")
     if "${" in str(details["input"]) and kind in ("form", "literal_error"):
         hint = "no expression can stand here but ${env.NAME}"
-    return Problem(f"{_name(real)}{message}", node.location, show_path(real), hint)
+    if isinstance(details["input"], dict) and real and real[-1] in _SINGULAR:
+        hint = f"write '{_SINGULAR[str(real[-1])]}:' for a single one"
+    return Problem(f"{_name(root, real)}{message}", node.location, show_path(real), hint)
 
 
 def _missing(key: str, node: Node, path: KeyPath) -> tuple[str, str | None]:
     if key == "prompt":
         return "'prompt' (or 'text') is missing", "add 'text: ${input.prompt as text}'"
-    if key == "path" and "provider" not in node.mapping:
+    if key == "repository" and "provider" not in node.mapping:
         return f"'repository' or 'path' is missing{_inside(path)}", None
     return f"'{key}' is missing{_inside(path)}", None
 
@@ -166,14 +170,14 @@ def _belongs(key: str, path: KeyPath) -> str | None:
     return None
 
 
-def _name(path: KeyPath) -> str:
-    """Return the words before a message: the field, or which one of several."""
-    if not path:
-        return ""
-    *_, key = (element for element in path if isinstance(element, str))
-    if isinstance(path[-1], int):
-        return f"{_SINGULAR.get(key, f'{key}[{path[-1]}]')}: "
-    return f"{key}: "
+def _name(root: Node, path: KeyPath) -> str:
+    """Return the words before a message: the field as it is written, or which one of several."""
+    node, _ = root.child(path)
+    if node.key or not path or isinstance(path[-1], str):
+        return f"{node.key or path[-1]}: " if path else ""
+    holder, _ = root.child(path[:-1])
+    key = next((element for element in reversed(path) if isinstance(element, str)), "")
+    return f"{_SINGULAR.get(key, f'{holder.key or key}[{path[-1]}]')}: "
 
 
 def _inside(path: KeyPath) -> str:

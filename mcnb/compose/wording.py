@@ -124,7 +124,10 @@ def sentence(details: ErrorDetails, field: str = "") -> tuple[str, str | None]:
     if kind == "string_too_long":
         most, count = context["max_length"], len(str(details["input"]))
         return f"has {count:,} characters; at most {most:,} are allowed", None
-    if kind in ("expression", "form", "duration", "too_many"):
+    if kind == "too_many":
+        what = "keys are" if isinstance(details["input"], dict) else "are"
+        return f"at most {context['most']:,} {what} allowed, got {context['count']:,}", None
+    if kind in ("expression", "form", "duration"):
         return details["msg"], context.get("hint")
     return f"{shown(details['input'])} cannot stand here", None
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from yaml import events as ev
 
-from mcnb.compose.nodes import Node
+from mcnb.compose.nodes import Node, size_and_depth
 from mcnb.compose.yaml_scalars import ScalarError, scalar_value
 from mcnb.errors import DocumentError, Location, Problem
 
@@ -145,7 +145,7 @@ class _Reader:
         if target is None:
             found = "contains itself" if event.anchor in self.anchors else "is not defined"
             raise _RefusedError(f"alias '*{event.anchor[:80]}' {found}", where)
-        size, levels = _measure(target)
+        size, levels = size_and_depth(target, MAX_NODES)
         self.counted(where, size)
         self.too_deep(depth + levels - 1, where)
         return Node(target.value, where, lines=target.lines)
@@ -162,8 +162,8 @@ class _Reader:
             key = self.node(event, stream, depth + 1).value
             name = self.key(key, event, where)
             child = self.node(next(stream), stream, depth + 1)
-            child.key_location = where
-            if name == "<<" and getattr(event, "style", None) is None:
+            child.key, child.key_location = name, where
+            if name == "<<" and not getattr(event, "style", None):
                 if inherited is not None:
                     raise _RefusedError("the key '<<' stands twice", where, "write '<<: [*one, *other]'")
                 inherited = child.value if isinstance(child.value, list) else [child]
@@ -214,8 +214,9 @@ class _Reader:
 
     def not_yaml(self, error: yaml.YAMLError) -> Problem:
         if not isinstance(error, yaml.MarkedYAMLError):
-            offset = getattr(error, "position", 0)
-            return Problem("not valid YAML: a control character", self.at_offset(offset), hint="remove it")
+            found = yaml.reader.Reader.NON_PRINTABLE.search(self.text)
+            where = self.at_offset(found.start() if found else 0)
+            return Problem("not valid YAML: a control character", where, hint="remove it")
         mark = error.problem_mark or error.context_mark
         if mark and error.context_mark and mark.line >= self.text.rstrip().count("\n") + 1:
             mark = error.context_mark  # something is open at the end of the file: show where it begins
@@ -238,16 +239,3 @@ def _hint(problem: str, line: str) -> str | None:
     if "end of stream" in problem:
         return "a quote or a bracket is not closed"
     return None
-
-
-def _measure(node: Node) -> tuple[int, int]:
-    """How many values a tree has and how many levels, as far as the limit."""
-    count, deepest, todo = 0, 0, [(node, 1)]
-    while todo and count <= MAX_NODES:
-        found, depth = todo.pop()
-        count += 1
-        deepest = max(deepest, depth)
-        if isinstance(found.value, dict | list):
-            children = found.value.values() if isinstance(found.value, dict) else found.value
-            todo.extend((child, depth + 1) for child in children)
-    return count, deepest

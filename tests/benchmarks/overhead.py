@@ -39,7 +39,9 @@ def measure(tokens: int, rounds: int, *, sample: bool) -> dict[str, float]:
 
     def bare() -> int:
         torch.manual_seed(1)
-        output = loaded.model.generate(**encoded, max_new_tokens=tokens, min_new_tokens=tokens, pad_token_id=2, **options)
+        output = loaded.model.generate(
+            **encoded, max_new_tokens=tokens, min_new_tokens=tokens, pad_token_id=2, **options
+        )
         loaded.tokenizer.decode(output[0], skip_special_tokens=True)
         return int(output.shape[-1] - encoded["input_ids"].shape[-1])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from mcnb.compose.expressions.grammar import Every, Expression, Index, Key, Slice, Step
 from mcnb.compose.expressions.scanner import Scanner
 
-_NAME = re.compile(r"[^\s.\[\]|{}@$\"'\\]+")
+_NAME = re.compile(r"[^\s!-,./:-@\[-^`{-~]+")  # letters of any script, digits, "-" and "_"
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 
 

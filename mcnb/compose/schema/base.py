@@ -17,9 +17,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
-from mcnb.compose.expressions import Template, TemplateTree, parse_template, parse_tree
+from mcnb.compose.expressions import Template, TemplateTree, Verbatim, parse_template, parse_tree
 from mcnb.compose.expressions.casts import cast
-from mcnb.compose.schema.limits import MAX_KEYS, SKIPPED, Budget
+from mcnb.compose.schema.limits import MAX_KEYS, SKIPPED, Budget, too_many
 from mcnb.errors import ExpressionError
 
 EXPRESSION_PATTERN = r"\$\{"
@@ -37,8 +37,7 @@ class Part(BaseModel):
         if budget.is_spent:
             raise PydanticCustomError(SKIPPED, "skipped")
         if isinstance(value, dict) and len(value) > MAX_KEYS:
-            context = {"most": MAX_KEYS, "count": len(value)}
-            raise PydanticCustomError("too_many", "at most {most} keys are allowed, got {count}", context)
+            raise too_many(MAX_KEYS, len(value))
         try:
             return handler(value)
         except ValidationError as error:
@@ -86,7 +85,7 @@ class ExpressionOr:
                 try:
                     template = parse_template(value)
                     if template.is_constant:
-                        return inner(template.constant)
+                        return inner(Verbatim(template.constant))  # it is not to be read again further in
                     _check_default(template, inner)
                 except ExpressionError as error:
                     raise _expression_error(error) from error

@@ -28,6 +28,11 @@ class Budget:
         return self.errors >= MAX_ERRORS
 
 
+def too_many(most: int, count: int) -> PydanticCustomError:
+    """Return the error for a list or a mapping that has more than it may."""
+    return PydanticCustomError("too_many", "at most {most} are allowed, got {count}", {"most": most, "count": count})
+
+
 class Several:
     """Annotation: a list of at most so many items; a longer one is refused before its items are looked at."""
 
@@ -39,9 +44,7 @@ class Several:
 
         def validate(value: Any, inner: core_schema.ValidatorFunctionWrapHandler) -> Any:
             if isinstance(value, list | tuple) and len(value) > self.most:
-                raise PydanticCustomError(
-                    "too_many", "at most {most} are allowed, got {count}", {"most": self.most, "count": len(value)}
-                )
+                raise too_many(self.most, len(value))
             return inner(value)
 
         return core_schema.no_info_wrap_validator_function(validate, handler(source))

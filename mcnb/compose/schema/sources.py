@@ -16,7 +16,7 @@ PROVIDERS = ("huggingface", "local", "pypi")
 _LOCAL = re.compile(r"(\./|\.\./|~/|/|[A-Za-z]:[\\/]|\.\\)|\.{1,2}$|~$")
 _REPOSITORY_HINT = "write owner/name, or start a local path with ./ or /"
 
-_WORD = r"\w([\w.-]{0,94}\w)?"  # the Hub's own rule
+_WORD = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"  # the Hub's own rule
 
 Repository = Annotated[str, Form(rf"(?!.*(\.\.|--))({_WORD}/)?{_WORD}", "a repository name", _REPOSITORY_HINT)]
 _Package = Annotated[str, Field(max_length=128), Form(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a package's name")]
@@ -60,7 +60,7 @@ def _from_text(value: Any) -> Any:
             return {"provider": "local", "path": value}
         return {"provider": "huggingface", "repository": value}
     if isinstance(value, dict) and "provider" not in value:
-        provider = "huggingface" if "repository" in value else "pypi" if "package" in value else "local"
+        provider = "local" if "path" in value else "pypi" if "package" in value else "huggingface"
         return {"provider": provider, **value}
     return value
 
