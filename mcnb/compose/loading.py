@@ -51,8 +51,8 @@ def load_document(
     Parameters
     ----------
     *paths : str or Path
-        Files; a folder means the compose file in it. Mappings of later files are merged over earlier ones, lists
-        replace. Without any path and text, the compose file of the working directory.
+        Files, in any dialect; a folder means the compose file in it. Mappings of later files are merged over earlier
+        ones, lists replace. Without any path and text, the compose file of the working directory.
     text : str, optional
         The YAML itself, in place of files.
     name : str

@@ -143,8 +143,6 @@ def _problem(found: _Found, root: Node) -> Problem:
 
 
 def _missing(key: str, node: Node, path: KeyPath) -> tuple[str, str | None]:
-    if key == "prompt":
-        return "'prompt' (or 'text') is missing", "add 'text: ${input.prompt as text}'"
     if key == "repository" and "provider" not in node.mapping:
         return f"'repository' or 'path' is missing{_inside(path)}", None
     return f"'{key}' is missing{_inside(path)}", None
@@ -205,7 +203,7 @@ def known_keys(path: KeyPath) -> set[str]:
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if typing.get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
         return
     inner = getattr(annotation, "inner", None)

@@ -125,6 +125,11 @@ class TestSeveralUses:
 
         assert (first.required, second.required) == (False, True)
 
+    def test_and_it_does_not_matter_where(self):
+        first, second = inputs(component("", prompt="'${input.b} ${input.a | ${input.b}}'"))
+
+        assert (first.name, first.required, second.required) == ("b", True, False)
+
     def test_annotations_come_together_and_the_first_wins(self):
         (item,) = inputs(component("", prompt="'${input.a @(title A) @(x 1)} ${input.a @(title B) @(y 2)}'"))
 

@@ -63,6 +63,13 @@ class TestThroughJobs:
 
         assert (heat.required, heat.default) == (False, 0.7)
 
+    def test_optional_because_it_is_only_a_default_of_the_action(self):
+        text = """
+component: {model: a/b, text: "${input.a | ${input.b}}"}
+workflow: {input: {b: "${input.x}"}}
+"""
+        assert brief(inputs(text)) == [("x", "text", False)]
+
     def test_needed_elsewhere_stays_needed(self):
         found = inputs(ACTION + "workflow: {input: {prompt: 'at ${input.heat}', seed: '${input.heat}'}}")
 

@@ -96,9 +96,11 @@ def test_a_different_model_is_one_of_two():
 def test_either_of_the_two_models_will_do(gone):
     lines = (SEED / "different-model.yml").read_text(encoding="utf-8").splitlines()
     kept = [line for number, line in enumerate(lines, start=1) if number != gone]
-    document = load("\n".join([*kept, "  text: ${input.prompt as text}"]))
+    document = load("\n".join(kept))
 
     assert document.component().model.repository in ("microsoft/DialoGPT-small", "EleutherAI/gpt-neo-1.3B")
+    (prompt,) = document.inputs()
+    assert (prompt.name, str(prompt.type), prompt.required) == ("prompt", "text", True)
 
 
 def test_batch():

@@ -11,6 +11,9 @@ from mcnb.compose.schema.base import ExpressionOr, Part, Text, TextOrTexts, Tree
 from mcnb.compose.schema.limits import Several
 from mcnb.compose.schema.scalars import Id
 
+DEFAULT_PROMPT = "${input.prompt as text}"
+"""What a component without a prompt continues: files that name nothing but a model run too."""
+
 MAX_OUTPUT_TOKENS = 1_000_000
 MAX_RETURN_SEQUENCES = 8
 MAX_STOP_SEQUENCES = 8
@@ -74,13 +77,13 @@ class Action(Part):
 class TextGenerationAction(Action):
     """Continue a text."""
 
-    prompt: TextOrTexts
+    prompt: TextOrTexts = Field(DEFAULT_PROMPT, validate_default=True)
 
 
 class TextToTextAction(Action):
     """Turn a text into another one with an encoder-decoder model."""
 
-    prompt: TextOrTexts
+    prompt: TextOrTexts = Field(DEFAULT_PROMPT, validate_default=True)
 
 
 class Message(Part):
