@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -41,9 +42,9 @@ class _Group(click.Group):
             from mcnb.compose.suggest import did_you_mean
 
             hint = did_you_mean(args[0], _COMMANDS) if args else None
-            if hint:
-                error.message = f"there is no command '{args[0]}'; {hint}"
-            raise
+            if hint is None:
+                raise
+            raise click.UsageError(f"No such command '{args[0]}'; {hint}", ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -55,8 +56,8 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
-            # the reader of a pipe left; that is not an error of this command
-            sys.stderr.close()
+            # the reader of a pipe left: what is still to be written, goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(FAILED)
 
 
@@ -69,6 +70,6 @@ def _tell(error: McnbError) -> None:
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package.__version__, prog_name="mcnb")
+@click.version_option(package.__version__, prog_name="mcnb", message="%(prog)s %(version)s")
 def mcnb() -> None:
     """Local language models from one YAML file."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from mcnb.cli.terminal import Terminal, table
-from mcnb.compose import load_document
+from mcnb.cli.background import in_background
+from mcnb.cli.options import OpenDocument, document_options
+from mcnb.cli.terminal import table
 from mcnb.compose.schema import ModelSource
 from mcnb.errors import InvalidInputError
-from mcnb.models.progress import Progress
-from mcnb.runtime import Event
+from mcnb.models.control import Control
+from mcnb.models.progress import Report
+from mcnb.models.snapshot import Snapshot
+from mcnb.runtime.plan import components_of
 from mcnb.runtime.wording import bytes_text
 
 
@@ -41,26 +42,29 @@ def list_models() -> None:
 
 @models.command()
 @click.argument("model", required=False)
-@click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Fetch the models of a compose file.")
+@document_options
 @click.option("--update", is_flag=True, help="Ask for a newer revision of what is here.")
 @click.option("--allow-pickle", is_flag=True, help="Fetch pickled weights (.bin) too.")
-def fetch(model: str | None, files: tuple[str, ...], update: bool, allow_pickle: bool) -> None:
+def fetch(open_document: OpenDocument, model: str | None, update: bool, allow_pickle: bool) -> None:
     """Bring a model, or those of a compose file, to this machine."""
     from mcnb.models.sources import fetch as fetch_source
 
-    wanted = [(parse_model(model), Path(), allow_pickle)] if model else []
-    if files or not model:
-        document = load_document(*files)
-        for component in document.spec.components:
-            wanted.append((component.model, document.folder, component.allow_pickle or allow_pickle))
+    if model and open_document.files:
+        raise InvalidInputError("name a MODEL or a compose file with -f, not both")
+    if model:
+        wanted = [(parse_model(model), Path(), allow_pickle)]
+    else:
+        document = open_document()
+        components = components_of(document)
+        wanted = [(item.model, document.folder, item.allow_pickle or allow_pickle) for item in components]
     for source, folder, pickle in wanted:
-        terminal = Terminal(None, sys.stderr)
 
-        def report(progress: Progress, shown: Terminal = terminal) -> None:
-            shown.progress(Event(0, progress.stage, progress.to_dict(), time.time()))
+        def work(
+            control: Control, report: Report, source: Any = source, folder: Path = folder, pickle: bool = pickle
+        ) -> Snapshot:
+            return fetch_source(source, folder, allow_pickle=pickle, update=update, control=control, report=report)
 
-        snapshot = fetch_source(source, folder, allow_pickle=pickle, update=update, report=report)
-        terminal.clear()
+        snapshot = in_background(work)
         revision = f" {snapshot.revision}" if snapshot.revision and snapshot.provider == "huggingface" else ""
         click.echo(f"{snapshot.name}{revision}: {bytes_text(snapshot.size)} in {snapshot.folder}")
 
@@ -75,7 +79,7 @@ def estimate(model: str, context: int | None) -> None:
     from mcnb.models.memory import free_memory
 
     source = parse_model(model)
-    found = estimate_memory(model, config_folder(source, Path()), context)
+    found = in_background(lambda *_: estimate_memory(model, config_folder(source, Path()), context))
     free = free_memory()
     rows = [
         {

@@ -6,6 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,17 +18,47 @@ from mcnb.errors import InvalidInputError
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def document_options(command: _Command) -> _Command:
-    """Add ``-f``, ``--env-file`` and ``-e``; the command gets a ``document``."""
+@dataclass(frozen=True)
+class OpenDocument:
+    """Loads the document that the options name, when it is called.
 
-    @click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Compose file; repeat to merge several.")
+    Attributes
+    ----------
+    files : tuple of str
+        As given; none means the one of the working directory.
+    environment : Environment
+        Where ``${env.NAME}`` takes its values from.
+    """
+
+    files: tuple[str, ...]
+    environment: Environment
+
+    def __call__(self) -> Document:
+        """Load it, or raise DocumentError."""
+        return load_document(*self.files, environment=self.environment)
+
+
+def environment_options(command: _Command) -> _Command:
+    """Add ``--env-file`` and ``-e``; the command gets an ``environment``."""
+
     @click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="File of NAME=value lines.")
     @click.option("-e", "--env", "env", multiple=True, metavar="NAME=VALUE", help="Value for ${env.NAME}.")
     @functools.wraps(command)
-    def wrapped(files: tuple[str, ...], env_files: tuple[str, ...], env: tuple[str, ...], **rest: Any) -> Any:
+    def wrapped(env_files: tuple[str, ...], env: tuple[str, ...], **rest: Any) -> Any:
         overrides = dict(_pair(text, "-e") for text in env)
-        environment = Environment(tuple(Path(name) for name in env_files), overrides)
-        return command(document=load_document(*files, environment=environment), **rest)
+        return command(environment=Environment(tuple(map(Path, env_files)), overrides), **rest)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def document_options(command: _Command) -> _Command:
+    """Add ``-f``, ``--env-file`` and ``-e``; the command gets ``open_document``, to call when it needs one."""
+
+    @click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Compose file; repeat to merge several.")
+    @environment_options
+    @functools.wraps(command)
+    def wrapped(files: tuple[str, ...], environment: Environment, **rest: Any) -> Any:
+        return command(open_document=OpenDocument(files, environment), **rest)
 
     return wrapped  # type: ignore[return-value]
 
@@ -47,7 +78,7 @@ def read_input(document: Document, workflow: str | None, whole: str | None, pair
     InvalidInputError
         When the JSON or a pair cannot be read.
     """
-    values = _read_json(whole, "--input") if whole is not None else {}
+    values = read_json(whole, "--input") if whole is not None else {}
     if not isinstance(values, dict):
         raise InvalidInputError("--input has to be a JSON object of names to values")
     inputs: Inputs = document.inputs(workflow)
@@ -57,24 +88,28 @@ def read_input(document: Document, workflow: str | None, whole: str | None, pair
     return values
 
 
-def _read_json(text: str, what: str) -> Any:
+def read_json(text: str, what: str) -> Any:
+    """Read the JSON of an option: itself, ``@file``, or ``@-`` for standard input.
+
+    Raises
+    ------
+    InvalidInputError
+        With the file, line and column of what is wrong.
+    """
     where = what
-    if text == "@-":
-        text, where = sys.stdin.read(), f"{what} (standard input)"
-    elif text.startswith("@"):
-        where = text[1:]
+    if text.startswith("@"):
+        where = "standard input" if text == "@-" else text[1:]
         try:
-            text = Path(where).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{what} {text}: cannot read the file ({error})") from error
+            # bytes, because JSON is UTF-8 whatever the terminal's encoding is
+            data = sys.stdin.buffer.read() if text == "@-" else Path(where).read_bytes()
+            text = data.decode("utf-8-sig")
+        except OSError as error:
+            raise InvalidInputError(f"{where}: cannot read the file: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(f"{where}: not UTF-8 text") from error
     try:
         return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidInputError(f"{where}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from error
     except (ValueError, RecursionError) as error:
-        at = f":{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        said = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        raise InvalidInputError(f"{where}{at}: not valid JSON: {said}") from error
-
-
-def read_json_file(path: str) -> Any:
-    """Read a JSON file named on the command line; ``-`` is standard input."""
-    return _read_json("@-" if path == "-" else f"@{path}", path)
+        raise InvalidInputError(f"{where}: not valid JSON: nested too deeply, or a number too long") from error

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from mcnb.cli.options import document_options, read_input, read_json_file
+from mcnb.cli.options import OpenDocument, document_options, environment_options, read_input, read_json
+from mcnb.cli.output_file import OutputFile
 from mcnb.cli.terminal import Terminal
-from mcnb.compose import Document
-from mcnb.errors import InvalidInputError, McnbError
+from mcnb.compose import Environment
+from mcnb.errors import InvalidInputError
 from mcnb.runtime import Record, Run, default_runtime
-from mcnb.runtime.run import text_of
 
 
 def _output_options(command: Any) -> Any:
@@ -40,7 +39,7 @@ def _output_options(command: Any) -> Any:
 @_output_options
 @document_options
 def run(
-    document: Document,
+    open_document: OpenDocument,
     workflow: str | None,
     pairs: tuple[str, ...],
     whole: str | None,
@@ -56,50 +55,64 @@ def run(
     \b
     mcnb run -i prompt="Once upon a time"
     mcnb run -f model-compose.yml --input '{"prompt": "Hello"}' --seed 7 --json
-    """
+    """  # noqa: D301 - the \b is for click: it keeps the lines that follow
+    document = open_document()
     values = read_input(document, workflow, whole, pairs)
-    _show(default_runtime().submit(document, workflow, values, seed=seed, timeout=timeout), **show)
+    show_run(lambda: default_runtime().submit(document, workflow, values, seed=seed, timeout=timeout), **show)
 
 
 @click.command()
 @click.argument("file", metavar="RECORD")
 @_output_options
-def repeat(file: str, timeout: float | None, **show: Any) -> None:
+@environment_options
+def repeat(file: str, environment: Environment, timeout: float | None, **show: Any) -> None:
     """Run a record again: the same text.
 
-    RECORD is a file that 'mcnb run --record' wrote, or - for standard input.
+    RECORD is a file that 'mcnb run --record' wrote, or - for standard input. A record holds no environment values;
+    those its document uses are taken from the environment again.
     """
-    data = read_json_file(file)
+    data = read_json(f"@{file}", file)
     if isinstance(data, dict) and isinstance(data.get("record"), dict):
         data = data["record"]
     if not isinstance(data, dict):
-        raise InvalidInputError(f"{file}: not a record")
-    _show(default_runtime().repeat(Record.from_dict(data), timeout=timeout), **show)
+        raise InvalidInputError(f"{file}: not a record", hint="'mcnb run --record' writes one")
+    record = Record.from_dict(data)
+    show_run(lambda: default_runtime().repeat(record, environment=environment, timeout=timeout), **show)
 
 
-def _show(run: Run, *, path: str | None, as_json: bool, record: bool, quiet: bool) -> None:
-    """Follow a run, print its output, and end with the exit code it deserves."""
+def show_run(start: Callable[[], Run], *, path: str | None, as_json: bool, record: bool, quiet: bool) -> None:
+    """Start a run, follow it, and print its output.
+
+    Raises
+    ------
+    McnbError
+        What the run failed with.
+    KeyboardInterrupt
+        After an interrupt, when computing has stopped.
+    """
+    target = None if path is None else OutputFile(path)  # refused now rather than when the text is there
     streams = sys.stdout.isatty() and not (as_json or record or path)
     terminal = Terminal(sys.stdout if streams else None, sys.stderr, quiet=quiet)
+    found = start()
     try:
-        terminal.follow(run)
+        terminal.follow(found)
     except KeyboardInterrupt:
-        _interrupted(run, terminal)
+        found.cancel()
+        found.wait()
+        terminal.interrupted(found)
         raise
-    if run.error is not None:
-        raise run.error
+    if found.error is not None:
+        raise found.error
     if record:
-        text = json.dumps({"output": run.output, "record": run.record.to_dict()}, ensure_ascii=False, indent=2) + "\n"
+        text = json.dumps({"output": found.output, "record": found.record.to_dict()}, ensure_ascii=False, indent=2)
+        text += "\n"
     else:
-        text = as_text(run.output, as_json=as_json)
-    if path:
-        _write(Path(path), text)
-    elif not streams:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    elif text_of(run.output) is None:
-        click.echo(text, nl=False)
-    terminal.last_line(run)
+        text = as_text(found.output, as_json=as_json)
+    if target is not None:
+        target.write(text)
+    elif not terminal.wrote_text:
+        print_output(text)
+    terminal.last_line(found)
 
 
 def as_text(output: Any, *, as_json: bool) -> str:
@@ -109,20 +122,11 @@ def as_text(output: Any, *, as_json: bool) -> str:
     return json.dumps(output, ensure_ascii=False, indent=None if as_json else 2) + "\n"
 
 
-def _interrupted(run: Run, terminal: Terminal) -> None:
-    run.cancel()
-    run.wait()
-    terminal.clear()
-    tokens = run.record.usage.output_tokens
-    click.echo(f"\ninterrupted after {tokens} tokens" if tokens else "\ninterrupted", err=True)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise McnbError(f"the output could not be written to {path} ({error.strerror})") from error
+def print_output(text: str) -> None:
+    """Print an output: on a terminal with a line's end, elsewhere exactly its bytes."""
+    if sys.stdout.isatty():
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())  # no translation of line ends, and UTF-8 everywhere
+    sys.stdout.buffer.flush()

@@ -9,7 +9,7 @@ from typing import IO, Any
 import click
 
 from mcnb.runtime import Event, Run
-from mcnb.runtime.wording import progress_line, summary_line
+from mcnb.runtime.wording import progress_line, summary_line, working_line
 
 
 class Terminal:
@@ -23,6 +23,11 @@ class Terminal:
         Where progress and the last line go.
     quiet : bool
         Show no progress and no last line.
+
+    Attributes
+    ----------
+    wrote_text : bool
+        Whether text was streamed.
     """
 
     def __init__(self, text: IO[str] | None, notes: IO[str], *, quiet: bool = False) -> None:
@@ -30,9 +35,10 @@ class Terminal:
         self.notes = notes
         self.quiet = quiet
         self.is_terminal = notes.isatty() and not quiet
+        self.wrote_text = False
         self._line = ""
         self._stages: dict[str, float] = {}
-        self._item: tuple[str, int] | None = None
+        self._item: Event | None = None
         self._ends_line = True
 
     def follow(self, run: Run) -> None:
@@ -40,29 +46,29 @@ class Terminal:
         for event in run.events():
             if event.type in ("download", "convert", "load"):
                 self.progress(event)
-            elif event.type == "token":
-                self.token(event)
+            elif event.type == "job" and "items" in event.data:
+                self._item = event
+            elif event.type == "token" and event.data["streamed"] and self.text is not None:
+                self.write(event.data["text"])
+            elif event.type == "token" and self.is_terminal:
+                self.show(working_line(self._item, event.data["tokens"]))
         self.clear()
-        if self.text is not None and not self._ends_line:
-            self.write("\n")
-
-    def token(self, event: Event) -> None:
-        """Show a piece of text."""
-        if self.text is None:
-            return
-        self.clear()
-        place = (event.data["job"], event.data["item"])
-        if self._item is not None and place != self._item:
-            self.write("\n" if self._ends_line else "\n\n")
-        self._item = place
-        self.write(event.data["text"])
+        self.end_line()
 
     def write(self, text: str) -> None:
         """Write text at once."""
-        if self.text is not None and text:
-            self.text.write(text)
-            self.text.flush()
-            self._ends_line = text.endswith("\n")
+        if self.text is None or not text:
+            return
+        self.clear()
+        self.text.write(text)
+        self.text.flush()
+        self.wrote_text = True
+        self._ends_line = text.endswith("\n")
+
+    def end_line(self) -> None:
+        """Begin a new line behind the text."""
+        if self.text is not None and not self._ends_line:
+            self.write("\n")
 
     def progress(self, event: Event) -> None:
         """Show how far a stage is: in place on a terminal, one line a stage elsewhere."""
@@ -71,13 +77,17 @@ class Terminal:
         started = self._stages.setdefault(key, time.monotonic())
         line = progress_line(event, time.monotonic() - started)
         if self.is_terminal:
-            self.clear()
-            self._line = line[: shutil.get_terminal_size().columns - 1]
-            self.notes.write(self._line)
-            self.notes.flush()
+            self.show(line)
         elif first and not self.quiet:
             self.notes.write(line + "\n")
             self.notes.flush()
+
+    def show(self, line: str) -> None:
+        """Show a line in place of the one before."""
+        self.clear()
+        self._line = line[: shutil.get_terminal_size().columns - 1]
+        self.notes.write(self._line)
+        self.notes.flush()
 
     def clear(self) -> None:
         """Remove the progress line."""
@@ -85,6 +95,13 @@ class Terminal:
             self.notes.write("\r" + " " * len(self._line) + "\r")
             self.notes.flush()
             self._line = ""
+
+    def interrupted(self, run: Run) -> None:
+        """Tell that the run was interrupted; its text so far stays."""
+        self.clear()
+        self.end_line()
+        tokens = run.record.usage.output_tokens
+        click.echo(f"interrupted after {tokens} tokens" if tokens else "interrupted", file=self.notes)
 
     def last_line(self, run: Run) -> None:
         """Tell tokens, speed and the reason of the end."""

@@ -6,9 +6,11 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import lru_cache
 from typing import Any
+
+from mcnb.models.control import Control
 
 MINIMUM_TRANSFORMERS = (5, 5)
 """Earlier releases could be made to run code of a repository (CVE-2026-4372, CVE-2026-5241)."""
@@ -59,16 +61,62 @@ def import_transformers() -> Any:
     return transformers
 
 
-_own_threads: set[int] = set()
+def import_hub() -> Any:
+    """Import huggingface_hub for use: no telemetry, no notes on stderr from our threads.
+
+    Raises
+    ------
+    mcnb.errors.UnsupportedModelError
+        When it is not installed.
+    """
+    from mcnb.errors import UnsupportedModelError
+
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise UnsupportedModelError(
+            f"models need {error.name}, which is not installed", hint="pip install 'mcnb[kernel]'"
+        ) from error
+    _quiet_own_threads()
+    return huggingface_hub
 
 
-def own_thread() -> None:
-    """Mark the calling thread as mcnb's: what libraries log from it for people at a terminal is dropped."""
-    _own_threads.add(threading.get_ident())
+_HUB_SETTINGS = {"HF_HUB_DISABLE_XET": True, "DOWNLOAD_CHUNK_SIZE": 1 << 20}
+_hub_lock = threading.Lock()
+_hub_users = 0
+_hub_before: dict[str, Any] = {}
+
+
+@contextlib.contextmanager
+def plain_downloads() -> Iterator[None]:
+    """Within the block, the hub's client downloads by plain HTTP, in chunks of 1 MB.
+
+    Its other way, Xet, cannot be stopped for one download alone and is often blocked where HTTP is not; its own chunks
+    of 10 MB make progress and cancelling slow on a thin line.
+    """
+    global _hub_users
+    from huggingface_hub import constants
+
+    with _hub_lock:
+        _hub_users += 1
+        if _hub_users == 1:
+            for name, value in _HUB_SETTINGS.items():
+                _hub_before[name] = before = getattr(constants, name)
+                setattr(constants, name, min(before, value) if type(value) is int else value)
+    try:
+        yield
+    finally:
+        with _hub_lock:
+            _hub_users -= 1
+            if not _hub_users:
+                for name, before in _hub_before.items():
+                    setattr(constants, name, before)
 
 
 def _from_elsewhere(record: logging.LogRecord) -> bool:
-    return record.thread not in _own_threads or record.levelno >= logging.ERROR
+    """Whether a note comes from a thread that is not mcnb's, or must be seen anyway."""
+    return not (record.threadName or "").startswith("mcnb-") or record.levelno >= logging.ERROR
 
 
 def _quiet_own_threads() -> None:
@@ -79,17 +127,18 @@ def _quiet_own_threads() -> None:
 
 
 @contextlib.contextmanager
-def weights_progress(tell: Callable[[int, int], None]) -> Iterator[None]:
+def weights_progress(tell: Callable[[int, int], None], control: Control) -> Iterator[None]:
     """Within the block, transformers' bar "Loading weights" calls ``tell(done, total)`` instead of being drawn.
 
-    What `tell` raises ends the loading. One model loads at a time.
+    What `tell` raises ends the loading. One model loads at a time; waiting for one's turn ends when the control says
+    stop.
     """
     from transformers.utils import logging as hf_logging
 
     class Bar:
         def __init__(self, items: Iterable[Any] = (), *_: Any, **options: Any) -> None:
             self.items = items
-            self.total = options.get("total") or (len(items) if hasattr(items, "__len__") else 0)
+            self.total = options.get("total") or (len(items) if isinstance(items, Sized) else 0)
 
         def __iter__(self) -> Iterator[Any]:
             for number, item in enumerate(self.items):
@@ -117,10 +166,11 @@ def weights_progress(tell: Callable[[int, int], None]) -> Iterator[None]:
     mine = threading.get_ident()
 
     def hook(factory: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        make = Bar if threading.get_ident() == mine else factory
-        return make(*arguments, **options)
+        if threading.get_ident() == mine:
+            return Bar(*arguments, **options)
+        return previous(factory, arguments, options) if previous else factory(*arguments, **options)
 
-    with _loading:
+    with control.locked(_loading):
         previous = hf_logging.set_tqdm_hook(hook)
         try:
             yield

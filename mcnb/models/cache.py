@@ -145,16 +145,21 @@ class ModelCache:
         snapshot = fetch(spec.source, spec.folder, allow_pickle=spec.allow_pickle, control=control, report=report)
         placement = choose(spec.device, spec.precision, stored_dtype(snapshot))
         key = (snapshot.identity, placement.device, placement.dtype)
-        with self._one_load:  # two specs may mean the same model, and two loads at once may not fit
-            with self._lock:
-                if key in self._entries:
-                    return Ready(key, hit=True)
+        if self._has(key):  # a model in memory does not wait for another one to load
+            return Ready(key, hit=True)
+        with control.locked(self._one_load):  # two specs may mean the same model, and two loads at once may not fit
+            if self._has(key):
+                return Ready(key, hit=True)
             self._make_room(snapshot, placement)
             loaded = load(snapshot, placement, control=control, report=report)
             with self._lock:
                 self._entries[key] = _Entry(ModelOwner(loaded))
                 self.loads += 1
         return Ready(key, hit=False)
+
+    def _has(self, key: Hashable) -> bool:
+        with self._lock:
+            return key in self._entries
 
     def _make_room(self, snapshot: Snapshot, placement: Placement) -> None:
         width = WIDTHS[placement.dtype] / WIDTHS[stored_dtype(snapshot)]
@@ -173,9 +178,15 @@ class ModelCache:
             if not idle:
                 return False
             _, key = min(idle, key=lambda pair: pair[0])
-            entry = self._entries.pop(key)
+            entry = self._pop(key)
         entry.owner.close()
         return True
+
+    def _pop(self, key: Hashable) -> _Entry:
+        entry = self._entries.pop(key)
+        if entry.timer is not None:
+            entry.timer.cancel()
+        return entry
 
     def _give_back(self, key: Hashable, idle_timeout: float | None) -> None:
         with self._lock:
@@ -186,17 +197,16 @@ class ModelCache:
             entry.last_used = time.monotonic()
             if entry.leases or idle_timeout is None:
                 return
-            timer = threading.Timer(idle_timeout, self._expire, (key,))
+            entry.timer = timer = threading.Timer(idle_timeout, lambda: self._expire(key, timer))
             timer.daemon = True
             timer.name = "mcnb-idle"
-            entry.timer = timer
             timer.start()
 
-    def _expire(self, key: Hashable) -> None:
+    def _expire(self, key: Hashable, timer: threading.Timer) -> None:
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or entry.leases or entry.timer is None:
-                return
+            if entry is None or entry.timer is not timer:
+                return  # it was used again, or is another copy, while the time ran out
             del self._entries[key]
         entry.owner.close()
 
@@ -219,10 +229,8 @@ class ModelCache:
                 for key, entry in self._entries.items()
                 if not entry.leases and name in (None, entry.owner.loaded.snapshot.name)
             ]
-            entries = [self._entries.pop(key) for key in leaving]
+            entries = [self._pop(key) for key in leaving]
         for entry in entries:
-            if entry.timer is not None:
-                entry.timer.cancel()
             entry.owner.close()
         return len(entries)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from typing import TypeVar
 
 from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
+
+T = TypeVar("T")
 
 
 class Control:
@@ -15,7 +19,8 @@ class Control:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._reason: McnbError | None = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], object]] = []
+        self._asked = threading.Event()
 
     def cancel(self) -> None:
         """Ask the work to stop because somebody does not want it any more."""
@@ -31,6 +36,7 @@ class Control:
                 return
             self._reason = reason
             callbacks = list(self._callbacks)
+        self._asked.set()
         for callback in callbacks:
             callback()
 
@@ -50,8 +56,23 @@ class Control:
         if self._reason is not None:
             raise type(self._reason)(self._reason.message)
 
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than the work may go on; then ``check``."""
+        self._asked.wait(seconds)
+        self.check()
+
     @contextlib.contextmanager
-    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+    def locked(self, lock: threading.Lock) -> Iterator[None]:
+        """Hold a lock within the block; waiting for it ends when the work may not go on."""
+        while not lock.acquire(timeout=0.05):
+            self.check()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
         """Within the block, call `callback` when the work is asked to stop; at once when it already was."""
         with self._lock:
             self._callbacks.append(callback)
@@ -63,3 +84,39 @@ class Control:
         finally:
             with self._lock:
                 self._callbacks.remove(callback)
+
+
+def abandonable(work: Callable[[], T], control: Control, name: str) -> T:
+    """Do work in a thread of its own, which is left behind when the control says stop.
+
+    For calls into libraries that block and cannot be interrupted: a silent network, another process's lock. The work
+    notices the control itself as soon as it can; what it still does is of no consequence.
+
+    Parameters
+    ----------
+    work : callable
+        Its result or exception is passed on.
+    control : Control
+        Says stop.
+    name : str
+        The thread's.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        with contextlib.suppress(InvalidStateError):  # nobody waits any more
+            try:
+                result = work()
+            except BaseException as error:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(result)
+
+    control.check()
+    threading.Thread(target=run, name=name, daemon=True).start()
+    with control.calling(outcome.cancel):
+        try:
+            return outcome.result()
+        except CancelledError:
+            control.check()
+            raise

@@ -9,16 +9,22 @@ from collections.abc import Sequence
 from typing import Any
 
 CONTEXT_TOKENS = 6
-"""Tokens of the prompt that are decoded along, because the space before a token depends on what is before it."""
+"""Tokens decoded along with new ones, because the space before a token depends on what is before it."""
 
-MAX_PENDING = 8
-"""A character has at most 4 bytes; so many tokens without a whole one are not the beginning of a character."""
+WINDOW = 24
+"""So many tokens are decoded at once at most, where they can be cut between characters; else twice as many."""
+
+LONGEST_CHARACTER = 4
+"""Bytes of UTF-8, and so tokens, that one character takes at most."""
 
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 
 class Detokenizer:
     """Turns one row of tokens into text as they come.
+
+    A window of the last tokens is decoded each time. What ends in replacement characters may be the beginning of a
+    character, so it waits: until more tokens complete it, or until so many came that it cannot be one.
 
     Parameters
     ----------
@@ -27,14 +33,17 @@ class Detokenizer:
     prompt : sequence of int
         Token ids of the prompt that the text continues; empty for a reply that stands alone.
     stop_sequences : sequence of str
-        The text ends before the first of them.
+        The text ends before the first of them that is complete.
     """
 
     def __init__(self, tokenizer: Any, prompt: Sequence[int] = (), stop_sequences: Sequence[str] = ()) -> None:
         self._tokenizer = tokenizer
-        self._ids = list(prompt[-CONTEXT_TOKENS:])
-        self._begin = 0
-        self._read = len(self._ids)
+        self._window = list(prompt[-CONTEXT_TOKENS:])
+        while self._text(self._window).startswith(INCOMPLETE):  # the cut went through a character
+            del self._window[0]
+        self._seen = self._text(self._window)
+        self._known = self._seen  # what of it was given out, or stood in the prompt
+        self._waiting = 0  # tokens since then that are no whole character yet
         self._held = ""
         self._stops = tuple(stop_sequences)
         self.stopped = False
@@ -44,38 +53,73 @@ class Detokenizer:
         """Take one token; return the text that is now certain, which may be empty."""
         if self.stopped:
             return ""
-        self._ids.append(token)
-        return self._release(self._decode(final=False))
+        piece = self._take(token)
+        if len(self._window) >= WINDOW:
+            piece += self._shorten()
+        return self._release(piece)
 
     def finish(self) -> str:
         """Return what was held back; nothing more will come."""
         if self.stopped:
             return ""
-        rest = self._release(self._decode(final=True))
-        rest, self._held = rest + ("" if self.stopped else self._held), ""
+        rest = self._release(self._seen[len(self._known) :])
+        self._known = self._seen
+        rest, self._held = rest + self._held, ""
         return rest
 
-    def _decode(self, *, final: bool) -> str:
-        known = self._text(self._ids[self._begin : self._read])
-        text = self._text(self._ids[self._begin :])
-        waiting = len(self._ids) - self._read
-        if len(text) <= len(known) or (text.endswith(INCOMPLETE) and waiting < MAX_PENDING and not final):
+    def _take(self, token: int) -> str:
+        self._window.append(token)
+        self._waiting += 1
+        text = self._text(self._window)
+        if text == self._seen != "" and not text.endswith(INCOMPLETE):
+            self._window.pop()  # a special token: it says nothing, and nothing depends on it
+            self._waiting -= 1
             return ""
-        self._begin, self._read = self._read, len(self._ids)
-        return text[len(known) :]
+        if len(text) > len(self._known) and not text.startswith(self._known):
+            # with byte tokens, one that begins a character makes the whole row of them unreadable: read it alone
+            self._window, self._known = self._window[-self._waiting :], ""
+            text = self._text(self._window)
+        self._seen = text
+        certain = text.rstrip(INCOMPLETE)
+        if certain == text or len(certain) > len(self._known):
+            self._waiting = 0
+        elif self._waiting >= LONGEST_CHARACTER:
+            certain = text[:-1]  # too many for one character; only the last can still be the beginning of one
+            self._waiting = 1
+        else:
+            return ""
+        piece = certain[len(self._known) :]
+        self._known = max(certain, self._known, key=len)
+        return piece
+
+    def _shorten(self) -> str:
+        """Forget the window's beginning, where that leaves the rest of its text as it is."""
+        rest = self._seen[len(self._known) :]
+        for begin in range(len(self._window) - CONTEXT_TOKENS, 0, -1):
+            text = self._text(self._window[begin:])
+            if self._seen.endswith(text) and len(text) > len(rest) and not text.startswith(INCOMPLETE):
+                self._window, self._seen, self._known = self._window[begin:], text, text[: len(text) - len(rest)]
+                return ""
+        if len(self._window) < 2 * WINDOW:
+            return ""
+        self._window = self._window[-CONTEXT_TOKENS:]
+        self._seen = self._known = self._text(self._window)
+        self._waiting = 0
+        return rest
 
     def _text(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _release(self, text: str) -> str:
+        """Give out a text, less what could be the beginning of a stop sequence."""
         if not self._stops:
             return text
         text = self._held + text
-        found = min((at for at in (text.find(stop) for stop in self._stops) if at >= 0), default=-1)
-        if found >= 0:
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:  # the one that is complete first, however the text came in pieces
             self.stopped = True
             self._held = ""
-            return text[:found]
+            return text[: min(found)[1]]
         keep = max(_overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

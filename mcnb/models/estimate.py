@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcnb.errors import ModelError, ModelNotFoundError
 from mcnb.models._compat import import_transformers
-from mcnb.models.snapshot import Snapshot
+from mcnb.models.control import Control
+from mcnb.models.home import writing
+from mcnb.models.loaded import find_context_length
+from mcnb.models.loading import in_our_words, model_class, read_config
+from mcnb.models.snapshot import CONFIG, Snapshot
 
 WIDTHS = {"float32": 4, "bfloat16": 2}
+
+DEFAULT_CONTEXT = 4096
+"""Tokens of prompt and output that are counted where nobody says how many."""
 
 FIXED_OVERHEAD = 350_000_000
 """Bytes of the Python process with torch and transformers, without a model (measured: 330-360 MB)."""
@@ -57,31 +63,32 @@ def estimate(name: str, folder: Path, context: int | None = None) -> list[Estima
     folder : Path
         A folder with at least ``config.json``.
     context : int, optional
-        Tokens of prompt and output together; by default the model's context, at most 4,096.
+        Tokens of prompt and output together; by default 4,096, or the model's context when that is shorter.
 
     Returns
     -------
     list of Estimate
         One for each dtype.
+
+    Raises
+    ------
+    ModelDamagedError, UnsafeModelError, UnsupportedModelError
     """
     transformers = import_transformers()
     import torch
 
     snapshot = Snapshot(name, "local", folder)
-    _ = snapshot.config  # a clear error when it is missing or broken
-    try:
-        config = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-        auto = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    with in_our_words(snapshot, CONFIG):
+        config = read_config(transformers, snapshot)
         with torch.device("meta"):
-            model = auto.from_config(config)
-    except Exception as error:
-        raise ModelError(f"{name}: its config cannot be read ({' '.join(str(error).split())[:300]})") from error
+            model = model_class(transformers, config, snapshot).from_config(config)
     count = sum({id(parameter): parameter.numel() for parameter in model.parameters()}.values())
-    own = getattr(config.get_text_config(), "max_position_embeddings", None) or 4096
-    tokens = min(context or min(own, 4096), own) if isinstance(own, int) else context or 4096
+    own = find_context_length(model, None) or DEFAULT_CONTEXT
+    tokens = min(context or DEFAULT_CONTEXT, own)
     per_token = cache_values(config)
     return [
-        Estimate(name, count, tokens, dtype, count * width, tokens * per_token * width) for dtype, width in WIDTHS.items()
+        Estimate(name, count, tokens, dtype, weights=count * width, cache=tokens * per_token * width)
+        for dtype, width in WIDTHS.items()
     ]
 
 
@@ -91,32 +98,27 @@ def cache_values(config: Any) -> int:
     Two (key and value) for each layer, key/value head and head dimension; an encoder-decoder model also caches those
     of its encoder's output.
     """
-    text = config.get_text_config(decoder=True)
-    layers = getattr(text, "num_hidden_layers", None) or getattr(text, "decoder_layers", 0)
-    heads = getattr(text, "num_attention_heads", None) or getattr(text, "decoder_attention_heads", 1)
+    text: Any = config.get_text_config(decoder=True)
+    layers = getattr(text, "num_decoder_layers", None) or text.num_hidden_layers
+    heads = text.num_attention_heads
     shared = getattr(text, "num_key_value_heads", None) or heads
-    width = getattr(text, "hidden_size", None) or getattr(text, "d_model", 0)
-    head = getattr(text, "head_dim", None) or getattr(text, "d_kv", None) or width // max(1, heads)
+    head = getattr(text, "head_dim", None) or getattr(text, "d_kv", None) or text.hidden_size // heads
     return int(2 * layers * shared * head * (2 if config.is_encoder_decoder else 1))
 
 
 def config_folder(source: Any, base: Path) -> Path:
-    """Return a folder with a source's ``config.json``, fetching no more than that.
+    """Return a folder with a source's ``config.json``; of a repository of the hub, no more than that is fetched.
 
     Raises
     ------
-    ModelNotFoundError
-        When there is none.
+    ModelError
     """
     from mcnb.compose.schema import HuggingFaceSource
+    from mcnb.models.sources import describe, fetch
 
     if isinstance(source, HuggingFaceSource) and not source.filename:
         from mcnb.models.sources.hub import fetch_config
 
-        return fetch_config(source)
-    from mcnb.models.sources import fetch
-
-    snapshot = fetch(source, base, allow_pickle=True)
-    if not (snapshot.folder / "config.json").is_file():
-        raise ModelNotFoundError(f"{snapshot.name} has no config.json")
-    return snapshot.folder
+        with writing(describe(source)):
+            return fetch_config(source, Control())
+    return fetch(source, base, allow_pickle=True).folder

@@ -6,17 +6,19 @@ Every waiter sees its progress. It is stopped when the last waiter has left.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, InvalidStateError
 from typing import Generic, TypeVar
 
 from mcnb.errors import InternalError, McnbError, RunCancelledError
-from mcnb.models._compat import own_thread
 from mcnb.models.control import Control
-from mcnb.models.progress import Progress, Report
+from mcnb.models.progress import Progress, Report, no_report
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 Work = Callable[[Control, Report], T]
 
@@ -46,19 +48,19 @@ class Flight(Generic[T]):
         self._last: Progress | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def start(self) -> None:
-        """Begin the work."""
+    def start(self, report: Report) -> Waiter[T]:
+        """Begin the work, for its first waiter."""
+        waiter = Waiter(self, report)
+        self._waiters.append(waiter)
         self._thread.start()
+        return waiter
 
-    @property
-    def stopping(self) -> bool:
-        """Whether everybody has left."""
-        return self._control.stopped
-
-    def join(self, report: Report) -> Waiter[T]:
-        """Add a waiter, who is told at once how far the work is."""
+    def join(self, report: Report) -> Waiter[T] | None:
+        """Add a waiter, who is told at once how far the work is; None when everybody has left and it is stopping."""
         waiter = Waiter(self, report)
         with self._lock:
+            if self._control.stopped:
+                return None
             self._waiters.append(waiter)
             last = self._last
         if last is not None:
@@ -82,10 +84,13 @@ class Flight(Generic[T]):
             self._last = progress
             waiters = list(self._waiters)
         for waiter in waiters:
-            waiter.report(progress)
+            try:
+                waiter.report(progress)
+            except Exception:  # one caller's fault must not end the work of the others
+                _log.exception("progress could not be reported")
+                waiter.report = no_report
 
     def _run(self) -> None:
-        own_thread()
         result: T | None = None
         failure: McnbError | None = None
         try:
@@ -118,15 +123,14 @@ class Flights(Generic[T]):
         """Wait for the work of a key, starting it when nobody has."""
         with self._lock:
             flight = self._under_way.get(key)
-            if flight is not None and not flight.stopping:
-                return flight.join(report)
-            flight = Flight(self._name, work, lambda: self._landed(key, flight))
-            waiter = flight.join(report)
-            self._under_way[key] = flight
-        flight.start()
-        return waiter
+            waiter = flight.join(report) if flight is not None else None
+            if waiter is not None:
+                return waiter
+            started: Flight[T] = Flight(self._name, work, lambda: self._landed(key, started))
+            self._under_way[key] = started
+            return started.start(report)
 
-    def _landed(self, key: Hashable, flight: Flight[T] | None) -> None:
+    def _landed(self, key: Hashable, flight: Flight[T]) -> None:
         with self._lock:
             if self._under_way.get(key) is flight:
                 del self._under_way[key]

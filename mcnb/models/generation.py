@@ -2,61 +2,37 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+import contextlib
+import copy
+from collections.abc import Iterator
+from typing import Any
 
-from mcnb.errors import ContextOverflowError, InternalError, McnbError, OutOfMemoryError, RunCancelledError, RunTimeoutError
+from mcnb.errors import (
+    ContextOverflowError,
+    InternalError,
+    InvalidInputError,
+    McnbError,
+    OutOfMemoryError,
+    RunCancelledError,
+    RunTimeoutError,
+)
 from mcnb.models.control import Control
-from mcnb.models.detokenizer import Detokenizer
-from mcnb.models.loading import LoadedModel, generation_defaults
+from mcnb.models.loaded import LoadedModel
 from mcnb.models.parameters import Parameters
+from mcnb.models.rows import FinishReason, GenerationResult, OnText, Rows
 from mcnb.models.sampling import make_sampler, row_seeds
 
-FinishReason: TypeAlias = Literal[
-    "eos", "stop_sequence", "max_output_length", "context_full", "cancelled", "timeout"
-]
-
-OnText: TypeAlias = Callable[[str, int], None]
-"""Called with each new piece of text of the first sequence, and the number of tokens so far."""
-
-
-@dataclass
-class GenerationResult:
-    """What one generation gave, whole or partial.
-
-    Attributes
-    ----------
-    texts : list of str
-        The continuation (or reply) of each sequence.
-    finish_reasons : list of str
-        One for each sequence.
-    prompt_tokens, output_tokens : int
-        Tokens read and written; of several sequences, their sum.
-    output_budget : int
-        New tokens that were allowed; less than asked for when the context was too short.
-    clamped : bool
-        Whether it was less.
-    first_token_seconds, decode_seconds : float or None
-        From the start of prompt processing to the first token, and from there to the last.
-    batch_invariant : bool
-        Whether the text depends on nothing but its record.
-    """
-
-    texts: list[str] = field(default_factory=list)
-    finish_reasons: list[FinishReason] = field(default_factory=list)
-    prompt_tokens: int = 0
-    output_tokens: int = 0
-    output_budget: int = 0
-    clamped: bool = False
-    first_token_seconds: float | None = None
-    decode_seconds: float | None = None
-    batch_invariant: bool = True
+__all__ = ["FinishReason", "GenerationResult", "OnText", "generate"]
 
 
 def generate(
-    loaded: LoadedModel, prompt: str, parameters: Parameters, *, control: Control, on_text: OnText, result: GenerationResult
+    loaded: LoadedModel,
+    prompt: str,
+    parameters: Parameters,
+    *,
+    control: Control,
+    on_text: OnText,
+    result: GenerationResult,
 ) -> None:
     """Generate, filling `result` as it goes, so that a partial text survives whatever ends it.
 
@@ -71,21 +47,22 @@ def generate(
     control : Control
         Checked before every layer.
     on_text : callable
-        Gets the pieces of the first sequence, unless beams are searched.
+        Gets the pieces of the first sequence; all at the end when beams are searched.
     result : GenerationResult
         Filled here.
 
     Raises
     ------
-    ContextOverflowError, OutOfMemoryError, RunCancelledError, RunTimeoutError, InternalError
+    ContextOverflowError, InvalidInputError, OutOfMemoryError, RunCancelledError, RunTimeoutError, InternalError
     """
     import torch
 
     tokens = loaded.tokenizer(prompt, return_tensors="pt", verbose=False)
     length = int(tokens["input_ids"].shape[-1])
     result.prompt_tokens = length
+    result.batch_invariant = not (parameters.uses_beams and parameters.samples)
     _budget(loaded, length, parameters, result)
-    rows = _Rows(loaded, tokens["input_ids"][0].tolist(), parameters, on_text, result)
+    rows = Rows(loaded, tokens["input_ids"][0].tolist(), parameters, on_text, result)
     loaded.control = control
     try:
         control.check()
@@ -99,8 +76,10 @@ def generate(
         rows.cut("timeout")
         raise
     except McnbError:
+        rows.keep()
         raise
     except Exception as error:
+        rows.keep()
         raise _explained(error, loaded) from error
     finally:
         loaded.control = Control()
@@ -110,7 +89,7 @@ def generate(
 def _budget(loaded: LoadedModel, length: int, parameters: Parameters, result: GenerationResult) -> None:
     name, context = loaded.snapshot.name, loaded.context_length
     if length == 0 and not loaded.is_encoder_decoder:
-        raise ContextOverflowError("the prompt is empty", hint="a model continues at least one token")
+        raise InvalidInputError("the prompt is empty", hint="a model continues at least one token")
     limit = parameters["max_input_length"]
     if limit is not None and length > limit:
         raise ContextOverflowError(
@@ -131,13 +110,38 @@ def _budget(loaded: LoadedModel, length: int, parameters: Parameters, result: Ge
     result.clamped = result.output_budget < wanted
 
 
+_OTHER_ALGORITHMS = (
+    "assistant_early_exit",
+    "constraints",
+    "diversity_penalty",
+    "dola_layers",
+    "epsilon_cutoff",
+    "eta_cutoff",
+    "force_words_ids",
+    "guidance_scale",
+    "min_p",
+    "num_beam_groups",
+    "penalty_alpha",
+    "prompt_lookup_num_tokens",
+    "speculation_type",
+    "stop_strings",
+    "top_h",
+    "typical_p",
+    "use_mtp",
+    "watermarking_config",
+)
+"""What a model's config may ask for besides our parameters: other ways to choose tokens. Some run downloaded code."""
+
+
 def _arguments(
-    loaded: LoadedModel, tokens: Any, parameters: Parameters, rows: _Rows, result: GenerationResult
+    loaded: LoadedModel, tokens: Any, parameters: Parameters, rows: Rows, result: GenerationResult
 ) -> dict[str, Any]:
     import torch
     from transformers import LogitsProcessorList, StoppingCriteriaList
 
-    config = generation_defaults(loaded)
+    config = copy.deepcopy(loaded.model.generation_config)
+    for name in _OTHER_ALGORITHMS:
+        setattr(config, name, None)
     sequences, beams = parameters["num_return_sequences"], parameters["num_beams"]
     config.max_length = None
     config.min_length = 0
@@ -183,125 +187,25 @@ def _arguments(
     }
 
 
-class _isolated_randomness:
-    """Beam sampling draws from torch's global generator: seed it for the call, and give it back as it was."""
+@contextlib.contextmanager
+def _isolated_randomness(loaded: LoadedModel, parameters: Parameters) -> Iterator[None]:
+    """Beam sampling draws from torch's own generator: seed it for the call, and give it back as it was."""
+    if not (parameters.uses_beams and parameters.samples):
+        yield
+        return
+    import torch
 
-    def __init__(self, loaded: LoadedModel, parameters: Parameters) -> None:
-        self.needed = parameters.uses_beams and parameters.samples
-        self.seed = parameters["seed"]
-        self.fork: Any = None
-
-    def __enter__(self) -> None:
-        if self.needed:
-            import torch
-
-            self.fork = torch.random.fork_rng()
-            self.fork.__enter__()
-            torch.manual_seed(self.seed)
-
-    def __exit__(self, *exc: Any) -> None:
-        if self.fork is not None:
-            self.fork.__exit__(*exc)
-
-
-class _Rows:
-    """Follows the rows of a generation: their text, their ends, the clock."""
-
-    def __init__(
-        self, loaded: LoadedModel, prompt: list[int], parameters: Parameters, on_text: OnText, result: GenerationResult
-    ) -> None:
-        self.loaded = loaded
-        self.parameters = parameters
-        self.result = result
-        self.on_text = on_text
-        self.prompt = [] if loaded.is_encoder_decoder else prompt
-        self.ends = loaded.end_tokens
-        sequences = parameters["num_return_sequences"]
-        self.pieces: list[list[str]] = [[] for _ in range(sequences)]
-        self.counts = [0] * sequences
-        self.reasons: list[FinishReason | None] = [None] * sequences
-        self.readers = [self.reader() for _ in range(sequences)]
-        self.started = time.perf_counter()
-        self.first: float | None = None
-        result.texts = [""] * sequences
-
-    def reader(self) -> Detokenizer:
-        return Detokenizer(self.loaded.tokenizer, self.prompt, self.parameters["stop_sequences"])
-
-    def criterion(self) -> Any:
-        """Return the stopping criterion through which ``generate`` shows each step."""
-        import torch
-        from transformers import StoppingCriteria
-
-        rows = self
-
-        class Follow(StoppingCriteria):  # type: ignore[misc]
-            def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-                rows.loaded.control.check()
-                rows.first = rows.first or time.perf_counter()
-                if rows.parameters.uses_beams:
-                    stopped = [False] * input_ids.shape[0]
-                else:
-                    stopped = [rows.take(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
-                return torch.tensor(stopped, dtype=torch.bool, device=input_ids.device)
-
-        return Follow()
-
-    def take(self, row: int, token: int) -> bool:
-        """Take a row's next token; return whether the row is finished."""
-        if self.reasons[row] is not None:
-            return True
-        self.counts[row] += 1
-        reader = self.readers[row]
-        if token in self.ends:
-            self.reasons[row] = "eos"
+    kind, _, number = loaded.placement.device.partition(":")
+    index, seed = int(number or 0), parameters["seed"]
+    with torch.random.fork_rng(devices=[index] if kind == "cuda" else []):
+        if kind == "cuda":
+            with torch.cuda.device(index):
+                torch.cuda.manual_seed(seed)
+        elif kind == "mps":
+            torch.mps.manual_seed(seed)
         else:
-            self.say(row, reader.add(token))
-            if reader.stopped:
-                self.reasons[row] = "stop_sequence"
-            elif self.counts[row] >= self.result.output_budget:
-                self.reasons[row] = "context_full" if self.result.clamped else "max_output_length"
-        if self.reasons[row] is not None:
-            self.say(row, reader.finish())
-        return self.reasons[row] is not None
-
-    def say(self, row: int, text: str) -> None:
-        if text:
-            self.pieces[row].append(text)
-        if row == 0 and (text or self.counts[0] == 1):
-            self.on_text(text, self.counts[0])
-
-    def complete(self, output: Any) -> None:
-        """Take the finished sequences; those of beams arrive only now."""
-        if self.parameters.uses_beams:
-            skip = 1 if self.loaded.is_encoder_decoder else len(self.prompt)
-            for row, tokens in enumerate(output[:, skip:].tolist()):
-                for token in tokens:
-                    if self.take(row, token):
-                        break
-                if self.reasons[row] is None:
-                    self.say(row, self.readers[row].finish())
-                    self.reasons[row] = "eos"
-        self.fill()
-
-    def cut(self, reason: FinishReason) -> None:
-        """Keep what there is."""
-        for row, reader in enumerate(self.readers):
-            if self.reasons[row] is None:
-                self.say(row, reader.finish())
-                self.reasons[row] = reason
-        self.fill()
-
-    def fill(self) -> None:
-        result = self.result
-        result.texts = ["".join(pieces) for pieces in self.pieces]
-        result.finish_reasons = [reason or "eos" for reason in self.reasons]
-        result.output_tokens = sum(self.counts)
-
-    def stop_clock(self) -> None:
-        if self.first is not None:
-            self.result.first_token_seconds = self.first - self.started
-            self.result.decode_seconds = time.perf_counter() - self.first
+            torch.random.default_generator.manual_seed(seed)
+        yield
 
 
 def _explained(error: Exception, loaded: LoadedModel) -> McnbError:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mcnb.errors import UnsupportedModelError
-from mcnb.models.home import home
+from mcnb.models.control import Control
+from mcnb.models.home import exclusive, home
 
 DECODE_LOSS = 1.25
 """On a CPU, bfloat16 is taken when one decode step takes at most this many times a float32 step..."""
@@ -115,19 +116,29 @@ def bfloat16_cost() -> tuple[float, float]:
 
     path = home() / "hardware.json"
     key = f"{_cpu_name()}; {torch.get_num_threads()} threads; torch {torch.__version__}"
-    known: dict[str, list[float]] = {}
-    with contextlib.suppress(OSError, ValueError):
-        known = json.loads(path.read_text())
-    if key not in known:
+    if known := _measured(path).get(key):
+        return known
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be agreed on either
+            stack.enter_context(exclusive(path, Control()))
+        if known := _measured(path).get(key):  # by another process, meanwhile
+            return known
         with torch.inference_mode():
-            known[key] = [_ratio(torch, rows=1, repeats=12), _ratio(torch, rows=128, repeats=4)]
+            found = _ratio(torch, rows=1, repeats=10), _ratio(torch, rows=32, repeats=3)
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
             scratch = path.with_suffix(f".{os.getpid()}")
-            scratch.write_text(json.dumps(known, indent=1))
+            scratch.write_text(json.dumps({**_measured(path), key: found}, indent=1))
             scratch.replace(path)
-    step, prompt = known[key]
-    return step, prompt
+    return found
+
+
+def _measured(path: Path) -> dict[str, tuple[float, float]]:
+    """Return what was measured before; a damaged file counts for nothing."""
+    try:
+        found = json.loads(path.read_text())
+        return {str(key): (float(step), float(prompt)) for key, (step, prompt) in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _cpu_name() -> str:
@@ -139,14 +150,17 @@ def _cpu_name() -> str:
 
 
 def _ratio(torch: Any, rows: int, repeats: int) -> float:
-    times = {}
+    """Time bfloat16 against float32, in turns, on more weights than the caches hold: decoding reads them all."""
+    shape, count = (4096, 1024), 5
+    weights, inputs, best = {}, {}, {}
     for dtype in (torch.float32, torch.bfloat16):
-        weights = torch.ones(1536, 1024, dtype=dtype)
-        activations = torch.ones(rows, 1024, dtype=dtype)
-        best = float("inf")
-        for _ in range(repeats):
+        weights[dtype] = [torch.ones(shape, dtype=dtype) for _ in range(count)]
+        inputs[dtype] = torch.ones(rows, shape[1], dtype=dtype)
+        best[dtype] = float("inf")
+    for _ in range(repeats):
+        for dtype, matrices in weights.items():
             start = time.perf_counter()
-            torch.nn.functional.linear(activations, weights)
-            best = min(best, time.perf_counter() - start)
-        times[dtype] = best
-    return float(times[torch.bfloat16] / times[torch.float32])
+            for matrix in matrices:
+                torch.nn.functional.linear(inputs[dtype], matrix)
+            best[dtype] = min(best[dtype], time.perf_counter() - start)
+    return float(best[torch.bfloat16] / best[torch.float32])

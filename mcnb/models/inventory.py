@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from mcnb.errors import ModelNotFoundError
 from mcnb.models.home import models_home
+from mcnb.models.sources.hub_cache import hub_cache
 from mcnb.models.sources.pypi import MANIFEST
 
 
@@ -61,24 +60,15 @@ def remove_model(name: str) -> StoredModel:
 def _packages() -> Iterator[StoredModel]:
     for manifest in models_home().glob(f"pypi/*/*/{MANIFEST}"):
         folder = manifest.parent
-        version = json.loads(manifest.read_text())["version"]
-        yield StoredModel(f"{folder.parent.name}=={version}", "pypi", _size(folder), (folder,))
+        yield StoredModel(f"{folder.parent.name}=={folder.name}", "pypi", _size(folder), (folder,))
 
 
 def _repositories() -> Iterator[StoredModel]:
-    cache = _hub_cache()
-    for folder in cache.glob("models--*--*"):
+    for folder in hub_cache().glob("models--*"):
         name = folder.name.removeprefix("models--").replace("--", "/", 1)
         made = models_home() / "converted" / name.replace("/", "--")
         folders = (folder, made) if made.is_dir() else (folder,)
         yield StoredModel(name, "huggingface", sum(_size(part) for part in folders), folders)
-
-
-def _hub_cache() -> Path:
-    """The hub's own cache folder, found without importing its library."""
-    home = os.environ.get("HF_HOME")
-    default = Path(home) / "hub" if home else Path.home() / ".cache" / "huggingface" / "hub"
-    return Path(os.environ.get("HF_HUB_CACHE") or default).expanduser()
 
 
 def _size(folder: Path) -> int:

@@ -23,7 +23,7 @@ def free_memory(device: str = "cpu") -> int:
 
 
 def _cgroup_left() -> int | None:
-    """What a container may still take; None outside of one."""
+    """Return what a container may still take; None outside of one."""
     with contextlib.suppress(OSError, ValueError):
         limit = (_CGROUP / "memory.max").read_text().strip()
         if limit == "max":

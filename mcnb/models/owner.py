@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcnb.errors import InternalError, McnbError
-from mcnb.models._compat import own_thread
 from mcnb.models.control import Control
 from mcnb.models.generation import GenerationResult, OnText, generate
-from mcnb.models.loading import LoadedModel, release
+from mcnb.models.loaded import LoadedModel, release
 from mcnb.models.parameters import Origin, Parameters, resolve
 
 
@@ -61,14 +60,14 @@ class ModelOwner:
 
         self.loaded = loaded
         self.threads = torch.get_num_threads()
+        self._lock = threading.Lock()
+        self._closed = False
         self._queue: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         name = f"mcnb-model-{loaded.snapshot.name}"
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
-    def parameters(
-        self, user: Mapping[str, Any], document: Mapping[str, Any], seed: tuple[int, Origin]
-    ) -> Parameters:
+    def parameters(self, user: Mapping[str, Any], document: Mapping[str, Any], seed: tuple[int, Origin]) -> Parameters:
         """Decide every generation parameter of a call; see ``parameters.resolve``."""
         return resolve(
             user,
@@ -81,41 +80,52 @@ class ModelOwner:
     def submit(self, prompt: str, parameters: Parameters, *, control: Control, on_text: OnText) -> Generation:
         """Queue a generation; never blocks."""
         generation = Generation(prompt, parameters, control, on_text)
-        self._queue.put(generation)
+        with self._lock:
+            if self._closed:
+                _settle(generation, InternalError(f"{self.loaded.snapshot.name} has left memory"))
+            else:
+                self._queue.put(generation)
         return generation
 
     def close(self) -> None:
         """End the thread after what is queued, and free the model's memory."""
-        self._queue.put(None)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
         release(self.loaded)
 
     def _serve(self) -> None:
         import torch
 
-        own_thread()
-        torch.set_num_threads(self.threads)  # a new thread starts with the library's default, not with the user's
+        torch.set_num_threads(self.threads)
         while (generation := self._queue.get()) is not None:
-            if not generation.future.set_running_or_notify_cancel():
-                continue
-            generation.queue_seconds = time.perf_counter() - generation.submitted
-            try:
-                generate(
-                    self.loaded,
-                    generation.prompt,
-                    generation.parameters,
-                    control=generation.control,
-                    on_text=generation.on_text,
-                    result=generation.result,
-                )
-            except McnbError as error:
-                _settle(generation, error)
-            except BaseException as error:  # whatever it is, the waiter must hear of it
-                wrapped = InternalError(f"the generation failed ({type(error).__name__}: {error})")
-                wrapped.__cause__ = error
-                _settle(generation, wrapped)
-            else:
-                _settle(generation, None)
+            self._generate(generation)
+            del generation  # what the caller holds on to with it must not stay until the next one comes
+
+    def _generate(self, generation: Generation) -> None:
+        if not generation.future.set_running_or_notify_cancel():
+            return
+        generation.queue_seconds = time.perf_counter() - generation.submitted
+        try:
+            generate(
+                self.loaded,
+                generation.prompt,
+                generation.parameters,
+                control=generation.control,
+                on_text=generation.on_text,
+                result=generation.result,
+            )
+        except McnbError as error:
+            _settle(generation, error)
+        except BaseException as error:  # whatever it is, the waiter must hear of it
+            wrapped = InternalError(f"the generation failed ({type(error).__name__}: {error})")
+            wrapped.__cause__ = error
+            _settle(generation, wrapped)
+        else:
+            _settle(generation, None)
 
 
 def _settle(generation: Generation, error: McnbError | None) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from mcnb.compose.expressions import Verbatim
 from mcnb.compose.schema import GenerationParams, TextGenerationAction
+from mcnb.compose.wording import expected, is_about_type, sentence, shown
 from mcnb.errors import InvalidInputError
 
 Origin: TypeAlias = Literal["user", "document", "model", "library"]
@@ -45,6 +48,7 @@ MODEL_KEYS = {
     "early_stopping": "early_stopping",
     "min_output_length": "min_new_tokens",
     "max_output_length": "max_new_tokens",
+    "stop_sequences": "stop_strings",
 }
 """Our names and those of a model's generation config."""
 
@@ -102,41 +106,39 @@ def check_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if value is None:
             continue
-        owner = GenerationParams if name in GenerationParams.model_fields else TextGenerationAction
-        if name not in DEFAULTS or name not in owner.model_fields:
+        if name not in DEFAULTS:
             errors.append({"field": name, "message": f"there is no generation parameter '{name}'"})
             continue
-        info = owner.model_fields[name]
         try:
-            checked[name] = _adapter(name, info).validate_python(value)
+            checked[name] = _adapter(name).validate_python(_verbatim(value))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            said = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-            errors.append({"field": name, "message": f"{name}: {_sentence(said)}, got {first['input']!r}"})
+            errors.append({"field": name, "message": f"{name}: {_what_is_wrong(error, name)}"})
     if errors:
         raise InvalidInputError("; ".join(item["message"] for item in errors), errors=errors)
     return checked
 
 
-_adapters: dict[str, TypeAdapter[Any]] = {}
+def _verbatim(value: Any) -> Any:
+    """Take texts as they are: a value that looks like an expression is none."""
+    if isinstance(value, str):
+        return Verbatim(value)
+    return [_verbatim(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _adapter(name: str, info: Any) -> TypeAdapter[Any]:
-    if name not in _adapters:
-        from typing import Annotated
-
-        from pydantic import ConfigDict
-
-        inner = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation  # type: ignore[valid-type]
-        _adapters[name] = TypeAdapter(inner, config=ConfigDict(arbitrary_types_allowed=True))
-    return _adapters[name]
+@lru_cache(maxsize=len(DEFAULTS))
+def _adapter(name: str) -> TypeAdapter[Any]:
+    owner = GenerationParams if name in GenerationParams.model_fields else TextGenerationAction
+    info = owner.model_fields[name]
+    inner: Any = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+    return TypeAdapter(inner, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))
 
 
-def _sentence(said: str) -> str:
-    replaced = {"greater than or equal to": "at least", "less than or equal to": "at most"}
-    for old, new in replaced.items():
-        said = said.replace(old, new)
-    return said if said.startswith(("expected", "must")) else f"must be {said}"
+def _what_is_wrong(error: ValidationError, name: str) -> str:
+    found = error.errors(include_url=False)
+    if len(found) > 1 and all(is_about_type(details) for details in found):  # none of several types
+        words = " or ".join(dict.fromkeys(expected(details, name) for details in found))
+        return f"expected {words}, got {shown(found[0]['input'])}"
+    return sentence(found[0], name)[0]
 
 
 def resolve(
@@ -164,7 +166,8 @@ def resolve(
 
     Returns
     -------
-    Parameters
+    mcnb.models.parameters.Parameters
+        All of them.
 
     Raises
     ------
@@ -172,7 +175,8 @@ def resolve(
         When values do not go together.
     """
     own = _of_model(model_defaults, encoder_decoder)
-    values, origins = {}, {}
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
     layers: tuple[tuple[Origin, Mapping[str, Any]], ...] = (("user", user), ("document", document), ("model", own))
     for name, default in DEFAULTS.items():
         for origin, layer in layers:
@@ -191,27 +195,31 @@ def resolve(
         else:
             message = f"min_output_length {low} is more than max_output_length {high}"
             raise InvalidInputError(message, errors=[{"field": "min_output_length", "message": message}])
-    if values["num_return_sequences"] > 1 and not values["do_sample"] and values["num_beams"] == 1:
+    draws = values["do_sample"] and values["temperature"] > 0
+    if values["num_return_sequences"] > 1 and not draws and values["num_beams"] == 1:
         message = "num_return_sequences > 1 needs do_sample or num_beams: without them all sequences are the same"
         raise InvalidInputError(message, errors=[{"field": "num_return_sequences", "message": message}])
     if 1 < values["num_beams"] < values["num_return_sequences"]:
         message = f"num_return_sequences cannot be more than num_beams ({values['num_beams']})"
         raise InvalidInputError(message, errors=[{"field": "num_return_sequences", "message": message}])
-    return Parameters(values, origins)  # type: ignore[arg-type]
+    return Parameters(values, origins)
 
 
 def _of_model(config: Any, encoder_decoder: bool) -> dict[str, Any]:
     own = {name: getattr(config, theirs, None) for name, theirs in MODEL_KEYS.items()}
-    for name, value in list(own.items()):
-        if isinstance(value, bool) and name == "do_sample" and not value:
-            own[name] = None  # transformers' own default, not a choice of the model
-    if encoder_decoder:
+    if encoder_decoder:  # the decoder's start token counts in their lengths
         if own["max_output_length"] is None and isinstance(getattr(config, "max_length", None), int):
-            own["max_output_length"] = max(1, config.max_length - 1)  # the start token counts there
+            own["max_output_length"] = max(1, config.max_length - 1)
         if not own["min_output_length"] and isinstance(getattr(config, "min_length", None), int):
-            own["min_output_length"] = config.min_length
+            own["min_output_length"] = max(0, config.min_length - 1)
     if (own["num_beams"] or 1) > 1 and own["do_sample"] is None:
         own["do_sample"] = False  # beams were chosen for searching, not for drawing
-    if own["temperature"] == 0:
-        own["temperature"] = None
-    return {name: value for name, value in own.items() if value is not None}
+    return {name: value for name, given in own.items() for value in _accepted(name, given)}
+
+
+def _accepted(name: str, value: Any) -> tuple[Any, ...]:
+    """Return a model's value in mcnb's form; none where mcnb accepts no such value, which leaves it to the library."""
+    try:
+        return tuple(check_parameters({name: value}).values())
+    except InvalidInputError:
+        return ()

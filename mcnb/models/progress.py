@@ -45,17 +45,20 @@ def no_report(progress: Progress) -> None:
 
 
 class Throttled:
-    """Pass reports on at most every `interval` seconds, and always the first and the complete one."""
+    """Pass reports on at most every `interval` seconds, and always the first and the complete one; none twice."""
 
     def __init__(self, report: Report, interval: float = 0.1, clock: Callable[[], float] = time.monotonic) -> None:
         self._report = report
         self._interval = interval
         self._clock = clock
         self._next = float("-inf")
+        self._last: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Report, unless the last report was a moment ago."""
         now = self._clock()
-        if now >= self._next or (progress.total and progress.done >= progress.total):
+        complete = progress.total and progress.done >= progress.total
+        if progress != self._last and (complete or now >= self._next):
             self._next = now + self._interval
+            self._last = progress
             self._report(progress)

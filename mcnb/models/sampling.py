@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+COLDEST = 1e-30
+"""Temperatures below are taken as this one: the float32 of a smaller number may be 0."""
+
 
 def row_seeds(seed: int, rows: int) -> list[int]:
     """Return a seed for each row: the run's own for the first, derived ones for further sequences."""
@@ -19,20 +22,49 @@ def row_seeds(seed: int, rows: int) -> list[int]:
     return [seed, *(int.from_bytes(digest[:8], "little") >> 1 for digest in derived)]
 
 
-def make_sampler(*, temperature: float, top_k: int, top_p: float, seeds: Sequence[int], device: str) -> Any:
-    """Return a logits processor that draws one token for each row.
+def candidates(scores: Any, *, temperature: float, top_k: int, top_p: float) -> tuple[Any, Any | None]:
+    """Return which tokens may come next, and how likely each is.
 
     Top-k comes before top-p, as in transformers; because the likeliest tokens are selected first, only they are
     sorted and normalised.
 
     Parameters
     ----------
+    scores : torch.Tensor
+        Of shape (rows, vocabulary).
     temperature : float
         More than 0.
     top_k : int
         0 for all.
     top_p : float
         In (0, 1].
+
+    Returns
+    -------
+    weights : torch.Tensor
+        Of shape (rows, candidates), each row proportional to the probabilities; 0 where top-p leaves a token out.
+    tokens : torch.Tensor or None
+        Their token ids, of the same shape; None when the candidates are the vocabulary in its order.
+    """
+    import torch
+
+    tokens = None
+    if top_k or top_p < 1:
+        count = min(top_k, scores.shape[-1]) if top_k else scores.shape[-1]
+        scores, tokens = torch.topk(scores, count, dim=-1)
+    best = scores.max(dim=-1, keepdim=True).values  # taken off first, so that the coldest temperature overflows nothing
+    weights = torch.softmax((scores - best) / max(temperature, COLDEST), dim=-1)
+    if top_p < 1:
+        before = weights.cumsum(dim=-1) - weights
+        weights = weights.masked_fill(before >= top_p, 0.0)
+    return weights, tokens
+
+
+def make_sampler(*, temperature: float, top_k: int, top_p: float, seeds: Sequence[int], device: str) -> Any:
+    """Return a logits processor that draws one token for each row; see ``candidates`` for the parameters.
+
+    Parameters
+    ----------
     seeds : sequence of int
         One for each row.
     device : str
@@ -46,22 +78,12 @@ def make_sampler(*, temperature: float, top_k: int, top_p: float, seeds: Sequenc
     class Sampler(LogitsProcessor):  # type: ignore[misc]
         def __call__(self, input_ids: Any, scores: Any) -> Any:
             """Take scores of shape (rows, vocabulary); return them with one finite entry a row."""
-            scores = scores / temperature
-            size = scores.shape[-1]
-            count = min(top_k, size) if top_k else size
-            if top_k or top_p < 1:
-                scores, tokens = torch.topk(scores, count, dim=-1)
-            else:
-                tokens = None
-            weights = torch.softmax(scores, dim=-1)
-            if top_p < 1:
-                before = weights.cumsum(dim=-1) - weights
-                weights = weights.masked_fill(before >= top_p, 0.0)
+            weights, tokens = candidates(scores, temperature=temperature, top_k=top_k, top_p=top_p)
             drawn = torch.cat(
                 [torch.multinomial(row, 1, generator=g) for row, g in zip(weights, generators, strict=True)]
             ).unsqueeze(-1)
             chosen = drawn if tokens is None else tokens.gather(-1, drawn)
-            only = torch.full((len(generators), size), float("-inf"), dtype=scores.dtype, device=scores.device)
+            only = torch.full_like(scores, float("-inf"))
             return only.scatter_(-1, chosen, 0.0)
 
     return Sampler()

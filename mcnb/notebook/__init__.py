@@ -3,6 +3,7 @@
 =============  ==================================================================
 ``magics``     the magic: parses and delegates
 ``arguments``  the magic's arguments: options, ``$variables``, cell bodies
+``source``     the document the magic loads, again for every run
 ``live``       an output that follows a run
 =============  ==================================================================
 """

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import keyword
 import shlex
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from mcnb.compose import Document, Environment, parse_text_value
 from mcnb.compose.nodes import to_plain
-from mcnb.compose.suggest import did_you_mean
+from mcnb.compose.suggest import did_you_mean, suggestion
 from mcnb.compose.yaml_reader import read_text
 from mcnb.errors import DocumentError, InvalidInputError
+
+COMMANDS = ("load", "run")
+
+_Number = TypeVar("_Number", int, float)
 
 
 class HelpShown(Exception):  # noqa: N818 - it ends the parsing, it is no error
@@ -36,14 +41,18 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser() -> Parser:
     """Return the parser of ``%compose``."""
-    parser = Parser(prog="%compose", description="Run local language models from one YAML file.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    parser = Parser(prog="%compose", description="Run local language models from one YAML file.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, required=True)
 
-    load = commands.add_parser("load", prog="%compose load", help="load a compose file, or the cell's body")
+    load = commands.add_parser(
+        "load", prog="%compose load", help="load a compose file, or the cell's body", allow_abbrev=False
+    )
     _document_options(load)
     load.add_argument("-o", dest="name", metavar="NAME", help="bind the loaded file to a variable")
 
-    run = commands.add_parser("run", prog="%compose run", help="run a workflow; a cell's body is its input")
+    run = commands.add_parser(
+        "run", prog="%compose run", help="run a workflow; a cell's body is its input", allow_abbrev=False
+    )
     _document_options(run)
     run.add_argument("workflow", nargs="?", metavar="WORKFLOW", help="the workflow's id; the default one otherwise")
     run.add_argument(
@@ -51,8 +60,8 @@ def make_parser() -> Parser:
     )
     run.add_argument("--input", dest="whole", metavar="JSON", help="all inputs: JSON or $mapping")
     run.add_argument("-o", dest="name", metavar="NAME", help="bind the Run to a variable")
-    run.add_argument("--seed", type=int, metavar="N", help="for the same text again")
-    run.add_argument("--timeout", type=float, metavar="SECONDS", help="stop and fail after this time")
+    run.add_argument("--seed", metavar="N", help="for the same text again; a number or $variable")
+    run.add_argument("--timeout", metavar="SECONDS", help="stop and fail after this time; a number or $variable")
     return parser
 
 
@@ -61,18 +70,28 @@ def _document_options(parser: Parser) -> None:
     parser.add_argument("-e", dest="env", action="append", default=[], metavar="NAME=VALUE", help="for ${env.NAME}")
 
 
-def split(line: str) -> list[str]:
-    """Split a line as a shell does, without expanding anything.
+def parse(parser: Parser, line: str) -> argparse.Namespace:
+    """Parse the line of a magic: as a shell splits it, without expanding anything.
 
     Raises
     ------
     InvalidInputError
-        When a quote is not closed.
+        When a quote is not closed, or there is no such command or option.
+    HelpShown
+        When help was asked for.
     """
     try:
-        return shlex.split(line)
+        words = shlex.split(line)
     except ValueError as error:
         raise InvalidInputError(f"%compose: {error}", hint='quote values with spaces: -i prompt="two words"') from error
+    if not words:
+        raise InvalidInputError(f"%compose needs a command: {' or '.join(COMMANDS)}", hint="see %compose --help")
+    if not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise InvalidInputError(f"%compose has no command '{words[0]}'", hint=suggestion(words[0], COMMANDS))
+    arguments = parser.parse_args(words)
+    if arguments.name and (not arguments.name.isidentifier() or keyword.iskeyword(arguments.name)):
+        raise InvalidInputError(f"-o {arguments.name}: not a variable name")
+    return arguments
 
 
 def environment(pairs: list[str]) -> Environment:
@@ -101,6 +120,23 @@ def read_inputs(
     return values
 
 
+def read_number(text: str | None, option: str, kind: type[_Number], variables: Mapping[str, Any]) -> _Number | None:
+    """Return the number that an option gives, directly or by ``$variable``; None without the option.
+
+    Raises
+    ------
+    InvalidInputError
+        When it is no such number.
+    """
+    value = None if text is None else _value(text, variables)
+    if value is None:
+        return None
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{option} {text}: expected a number, got {value!r}") from error
+
+
 def _from_body(body: str, names: tuple[str, ...]) -> dict[str, Any]:
     try:
         value = to_plain(read_text(body, "<cell>"))
@@ -126,7 +162,7 @@ def _mapping(value: Any, what: str) -> dict[str, Any]:
 
 
 def _value(text: str, variables: Mapping[str, Any]) -> Any:
-    """The value of ``$name``, or the text itself."""
+    """Return the value of ``$name``, or the text itself."""
     name = text[1:]
     if not (text.startswith("$") and name.isidentifier()):
         return text

@@ -32,17 +32,17 @@ class Throttle:
         self._clock = clock
         self._due = float("-inf")
 
-    def ready(self, size: int) -> bool:
-        """Return whether a text of `size` bytes may be sent now; if so it counts as sent."""
-        now = self._clock()
-        if now < self._due:
-            return False
-        self._due = now + max(INTERVAL, size / BYTES_PER_SECOND)
-        return True
-
     def wait(self) -> float:
         """Return how many seconds are left until the next text may be sent."""
         return max(0.0, self._due - self._clock())
+
+    def reset(self) -> None:
+        """Let the next text be sent at once."""
+        self._due = float("-inf")
+
+    def sent(self, size: int) -> None:
+        """Note that a text of `size` bytes is sent now."""
+        self._due = self._clock() + max(INTERVAL, size / BYTES_PER_SECOND)
 
 
 def follow(run: Run, publish: Publish, clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,25 +60,47 @@ def follow(run: Run, publish: Publish, clock: Callable[[], float] = time.monoton
     throttle = Throttle(clock)
     seen = 0
     progress: Event | None = None
-    changed = False
+    changed = begun = False
     while not run.done:
         run.wait_event(seen, throttle.wait() if changed else None)
         for event in run.events_after(seen):
             seen += 1
-            if event.type in ("download", "convert", "load"):
+            if event.type in ("download", "convert", "load") or "items" in event.data:
                 progress = event
-            changed = changed or event.type != "job"
-        if changed and not run.done and throttle.ready(len(run.text.encode())):
+            changed = True
+            if event.type == "token" and event.data["streamed"] and not begun:
+                begun = True
+                throttle.reset()  # the first text is waited for
+        if changed and not run.done and not throttle.wait():
+            throttle.sent(len(run.text.encode()))
             publish(mimebundle(run, progress=progress))
             changed = False
     publish(mimebundle(run))
 
 
 class Display:
-    """One output of the current cell that can be updated from any thread."""
+    """One output of the current cell that can be updated from any thread.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The cell's.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        from IPython.core.displaypub import DisplayPublisher
+
         self._handle: Any = None
+        self.is_live = type(shell.display_pub) is not DisplayPublisher
+        """Whether an output can be updated; what was printed in a terminal cannot."""
+
+    def show(self, run: Run) -> None:
+        """Follow a run to its end, as far as the output can be updated."""
+        if self.is_live:
+            follow(run, self.publish)
+        else:
+            run.wait()
+            self.publish(mimebundle(run))
 
     def publish(self, bundle: dict[str, Any]) -> None:
         """Show a MIME bundle, in place of the one before."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
 from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from mcnb.compose import load_document
 from mcnb.errors import InvalidInputError
-from mcnb.notebook.arguments import HelpShown, environment, make_parser, read_inputs, split
-from mcnb.notebook.live import Display, follow
-from mcnb.runtime import Compose, Run, load
+from mcnb.notebook.arguments import HelpShown, environment, make_parser, parse, read_inputs, read_number
+from mcnb.notebook.live import Display
+from mcnb.notebook.source import Source
+from mcnb.runtime import Compose, Run
+from mcnb.runtime.rich import mimebundle
 
 
 @magics_class
@@ -22,7 +22,7 @@ class ComposeMagics(Magics):  # type: ignore[misc]
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._parser = make_parser()
-        self._reload: Callable[[], Compose] = load
+        self._document = Source()
         self._shown: tuple[str, int] = ("", -1)
         if shell is not None:
             shell.display_formatter.ipython_display_formatter.for_type(Run, self._display)
@@ -42,60 +42,50 @@ class ComposeMagics(Magics):  # type: ignore[misc]
         Each takes --help.
         """
         try:
-            arguments = self._parser.parse_args(split(line))
+            arguments = parse(self._parser, line)
         except HelpShown as shown:
             print(shown.text)  # noqa: T201 - help belongs into the cell's output
             return None
-        if arguments.command == "load":
-            return self.load(arguments, cell)
-        if arguments.command == "run":
-            return self.run(arguments, cell)
-        raise InvalidInputError("%compose needs a command: load or run", hint="see %compose --help")
+        return self.load(arguments, cell) if arguments.command == "load" else self.run(arguments, cell)
 
     def load(self, arguments: Namespace, cell: str | None) -> Compose:
         """Load files, or the cell's body; later runs use it, and see edits of the files."""
-        values = environment(arguments.env)
-        if cell is None:
-            self._reload = lambda: load(*arguments.files, env=values.overrides)
-        elif arguments.files:
+        if cell is not None and arguments.files:
             raise InvalidInputError("%%compose load takes the document from the cell, not from -f FILE")
-        else:
-            loaded = Compose(load_document(text=cell, name="<cell>", environment=values))
-            self._reload = lambda: loaded
-        compose = self._reload()
+        source = Source(tuple(arguments.files), cell, environment(arguments.env))
+        compose = source.open()
+        self._document = source
         if arguments.name:
-            self._bind(arguments.name, compose)
+            self.shell.push({arguments.name: compose})
         return compose
 
-    def run(self, arguments: Namespace, cell: str | None) -> Run | None:
+    def run(self, arguments: Namespace, cell: str | None) -> Run:
         """Run a workflow and follow it; an interrupt keeps the partial text and stops Run All."""
-        if arguments.files or arguments.env:
-            compose = load(*arguments.files, env=environment(arguments.env).overrides)
-        else:
-            compose = self._reload()
-        values = read_inputs(compose.document, arguments, cell, self.shell.user_ns)
-        run = compose.submit(arguments.workflow, values, seed=arguments.seed, timeout=arguments.timeout)
-        if arguments.name:
-            self._bind(arguments.name, run)
-        display = Display()
+        source = Source(tuple(arguments.files)) if arguments.files else self._document
+        compose = source.with_environment(environment(arguments.env)).open()
+        variables = self.shell.user_ns
+        values = read_inputs(compose.document, arguments, cell, variables)
+        seed = read_number(arguments.seed, "--seed", int, variables)
+        timeout = read_number(arguments.timeout, "--timeout", float, variables)
+        display = Display(self.shell)
+        run = compose.submit(arguments.workflow, values, seed=seed, timeout=timeout)
         try:
-            follow(run, display.publish)
-        except KeyboardInterrupt:
+            if arguments.name:
+                self.shell.push({arguments.name: run})
+            display.show(run)
+        except KeyboardInterrupt as interrupt:
             run.cancel()
             run.wait()
-            follow(run, display.publish)
+            display.publish(mimebundle(run))
+            told = f"KeyboardInterrupt: stopped after {run.record.usage.output_tokens} tokens; the text so far is kept"
+            interrupt._render_traceback_ = lambda: [told]  # type: ignore[attr-defined]
             raise
         if run.error is not None:
             raise run.error
         self._shown = (run.id, self.shell.execution_count)
-        return None if arguments.name else run
+        return run
 
     def _display(self, run: Run) -> None:
         """Show a run that is a cell's value, unless the cell's live output shows it already."""
         if self._shown != (run.id, self.shell.execution_count):
             raise NotImplementedError  # IPython goes on with the run's own representations
-
-    def _bind(self, name: str, value: object) -> None:
-        if not name.isidentifier():
-            raise InvalidInputError(f"-o {name}: not a variable name")
-        self.shell.push({name: value})

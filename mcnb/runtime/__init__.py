@@ -4,8 +4,12 @@
 ``events``     numbered facts about a run, replayable from the first
 ``run``        Run: one execution, for those who wait for it, stream it or cancel it
 ``record``     Record: everything needed to repeat a run
+``redaction``  what must not be written into records and messages
 ``plan``       what a run will do, checked before it starts
+``calls``      the calls of a job, rendered and checked
+``leases``     a job's hold on its model
 ``jobs``       the execution of a component job
+``execution``  the execution of a run
 ``runtime``    Runtime: owns the loaded models and the event loop of the runs
 ``compose``    Compose: a Document with a Runtime, what ``mcnb.load`` returns
 ``wording``    the sentences all interfaces show: progress, the quiet last line

@@ -10,6 +10,7 @@ from mcnb.compose import Document, Environment, Inputs, input_schema, load_docum
 from mcnb.runtime.record import Record
 from mcnb.runtime.run import Run
 from mcnb.runtime.runtime import Runtime, default_runtime
+from mcnb.runtime.wording import workflow_name
 
 
 class Compose:
@@ -21,6 +22,8 @@ class Compose:
         The loaded file.
     runtime : Runtime, optional
         By default the one of this process.
+    environment : Environment, optional
+        Where the document took the values of ``${env.NAME}`` from; needed again to repeat a record.
 
     Examples
     --------
@@ -29,9 +32,12 @@ class Compose:
     >>> run.output["generated"]  # doctest: +SKIP
     """
 
-    def __init__(self, document: Document, runtime: Runtime | None = None) -> None:
+    def __init__(
+        self, document: Document, runtime: Runtime | None = None, environment: Environment | None = None
+    ) -> None:
         self.document = document
         self.runtime = runtime if runtime is not None else default_runtime()
+        self.environment = environment
 
     def submit(
         self,
@@ -107,12 +113,12 @@ class Compose:
             As ``run``.
         """
         found = record if isinstance(record, Record) else Record.from_dict(record)
-        return wait_for(self.runtime.repeat(found, timeout=timeout))
+        return wait_for(self.runtime.repeat(found, environment=self.environment, timeout=timeout))
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs of this process, the newest last."""
-        return tuple(self.runtime.runs)
+        return self.runtime.runs
 
     def inputs(self, workflow: str | None = None) -> Inputs:
         """Return what a workflow asks for."""
@@ -123,9 +129,11 @@ class Compose:
         return input_schema(self.document.inputs(workflow), self.document.workflow(workflow))
 
     def __repr__(self) -> str:
-        names = ", ".join(self.document.files)
-        workflows = ", ".join(workflow.id for workflow in self.document.workflows)
-        return f"<Compose {names}: {workflows}>"
+        lines = []
+        for workflow in self.document.workflows:
+            asked = [f"{item.name}{'' if item.required else '?'}" for item in self.document.inputs(workflow.id)]
+            lines.append(f"{workflow_name(workflow)}({', '.join(asked)})")
+        return f"{', '.join(self.document.files)}: {'; '.join(lines)}"
 
 
 def wait_for(run: Run) -> Run:
@@ -144,6 +152,7 @@ def wait_for(run: Run) -> Run:
 def load(
     *paths: str | Path,
     text: str | None = None,
+    name: str = "<text>",
     env_files: Iterable[str | Path] = (),
     env: Mapping[str, str] | None = None,
     runtime: Runtime | None = None,
@@ -157,6 +166,8 @@ def load(
         are merged over earlier ones.
     text : str, optional
         The YAML itself, in place of files.
+    name : str
+        What to call the text in messages.
     env_files : iterable of path
         ``.env`` files for ``${env.NAME}``; by default the one beside the compose file.
     env : mapping, optional
@@ -174,6 +185,7 @@ def load(
         With every problem found, each with its file, line and column.
     """
     environment = Environment(tuple(Path(path) for path in env_files), env)
-    compose = Compose(load_document(*paths, text=text, environment=environment), runtime)
+    document = load_document(*paths, text=text, name=name, environment=environment)
+    compose = Compose(document, runtime, environment)
     compose.runtime.preload(compose.document)
     return compose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,8 +25,8 @@ class Event:
         1, 2, 3...: without gaps within a run.
     type : str
         ``state`` (``state``, ``error``), ``job`` (``job``, ``state``, ``item``, ``items``), ``download``, ``convert``
-        and ``load`` (``what``, ``done``, ``total``, ``unit``), ``token`` (``job``, ``item``, ``text``, ``tokens``),
-        ``output`` (``output``).
+        and ``load`` (``what``, ``done``, ``total``, ``unit``), ``token`` (``job``, ``item``, ``text``, ``tokens``,
+        ``streamed``: whether the text is a piece of the run's own text), ``output`` (``output``).
     data : dict
         The fields named above.
     time : float
@@ -51,17 +52,25 @@ class EventLog:
         self._closed = False
         self._listeners: list[Callable[[], None]] = []
 
-    def append(self, kind: EventType, data: dict[str, Any], *, last: bool = False) -> None:
-        """Add an event; after the last one nothing is added any more."""
+    def add(self, kind: EventType, data: dict[str, Any], *, last: bool = False) -> None:
+        """Add an event; after the last one nothing is added any more. Call ``tell`` when no lock is held."""
         with self._changed:
             if self._closed:
                 return
             self._events.append(Event(len(self._events) + 1, kind, data))
             self._closed = last
             self._changed.notify_all()
+
+    def tell(self) -> None:
+        """Call the listeners. One that raises is not called again: a run does not end with those who watch it."""
+        with self._changed:
             listeners = list(self._listeners)
         for listener in listeners:
-            listener()
+            try:
+                listener()
+            except Exception:
+                self._forget(listener)
+                logging.getLogger(__name__).exception("a listener to a run's events failed")
 
     @property
     def closed(self) -> bool:
@@ -112,10 +121,9 @@ class EventLog:
         """Call `listener` after every event, from whatever thread adds it; return how to stop that."""
         with self._changed:
             self._listeners.append(listener)
+        return lambda: self._forget(listener)
 
-        def stop() -> None:
-            with self._changed:
-                if listener in self._listeners:
-                    self._listeners.remove(listener)
-
-        return stop
+    def _forget(self, listener: Callable[[], None]) -> None:
+        with self._changed:
+            if listener in self._listeners:
+                self._listeners.remove(listener)

@@ -1,39 +1,23 @@
-"""The execution of component jobs: render, get the model, generate, collect."""
+"""The execution of component jobs: get the model, generate, collect."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mcnb.compose.expressions import render
-from mcnb.compose.schema import Action, GenerationParams
-from mcnb.errors import InvalidInputError
+from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
 from mcnb.models.cache import Lease, ModelCache
-from mcnb.models.control import Control
 from mcnb.models.owner import Generation
-from mcnb.models.parameters import DEFAULTS, Origin, Parameters, check_parameters
+from mcnb.models.parameters import Origin, Parameters
+from mcnb.runtime.calls import ActionCall, render_calls
+from mcnb.runtime.leases import LeasedModel, finished
 from mcnb.runtime.plan import Pin, Step
-from mcnb.runtime.record import LONGEST_PROMPT, GenerationRecord, blacken, sha256
+from mcnb.runtime.record import LONGEST_PROMPT, GenerationRecord, sha256
+from mcnb.runtime.redaction import blacken
 from mcnb.runtime.run import Run
-
-MAX_REPEAT = 100_000
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One call of an action, rendered: everything that can be wrong with it is known before a model is loaded."""
-
-    scope: Mapping[str, Any]
-    prompts: tuple[str, ...]
-    is_batch: bool
-    parameters: Mapping[str, Any]
 
 
 class ComponentJobs:
@@ -50,9 +34,11 @@ class ComponentJobs:
     folder : Path
         Where relative model paths start.
     env : mapping
-        What ``${env...}`` stands for; blackened in records.
+        What ``${env...}`` stands for.
+    secrets : tuple of str
+        Blackened in records.
     pins : mapping of str to Pin
-        By component id, for a repeated run.
+        By job id, for a repeated run.
     streamed : str or None
         The job whose pieces are the run's text.
     """
@@ -65,6 +51,7 @@ class ComponentJobs:
         cache: ModelCache,
         folder: Path,
         env: Mapping[str, str],
+        secrets: tuple[str, ...],
         pins: Mapping[str, Pin],
         streamed: str | None,
     ) -> None:
@@ -72,7 +59,7 @@ class ComponentJobs:
         self.sources = {"input": input, "env": env, "context": {"run_id": run.id}}
         self.cache = cache
         self.folder = folder
-        self.env = env
+        self.secrets = secrets
         self.pins = pins
         self.streamed = streamed
 
@@ -90,46 +77,43 @@ class ComponentJobs:
         ------
         McnbError
         """
-        job, control = step.job, self.run.control
-        control.check()
-        self.run._emit("job", {"job": job.id, "state": "processing"})
+        job = step.job.id
+        self.run.control.check()
+        self.run._emit("job", {"job": job, "state": "processing"})
+        try:
+            output = await self._output(step, outputs)
+        except RunCancelledError:
+            self.run._emit("job", {"job": job, "state": "cancelled"})
+            raise
+        except Exception:
+            self.run._emit("job", {"job": job, "state": "failed"})
+            raise
+        self.run._emit("job", {"job": job, "state": "completed"})
+        return output
+
+    async def _output(self, step: Step, outputs: Mapping[str, Any]) -> Any:
+        job = step.job
         scope = {**self.sources, "jobs": {name: {"output": value} for name, value in outputs.items()}}
-        count = _repeat_count(render(job.repeat_count, scope), job.id)
-        scopes = [scope] if count is None else [{**scope, "index": index} for index in range(count)]
-        calls = [self._rendered(step, _job_input(job.input, inner)) for inner in scopes]
+        rendered = render_calls(step, scope)
         results = []
         number = 0
-        leased = _Leased(self.cache, step.model(self.folder, self.pins.get(step.component.id)), step.idle_timeout)
+        model = LeasedModel(self.cache, step.model(self.folder, self.pins.get(job.id)), step.idle_timeout)
         try:
-            for item, call in enumerate(calls):
-                if count is not None:
-                    self.run._emit("job", {"job": job.id, "state": "processing", "item": item, "items": count})
-                results.append(await self._call(step, call, number, leased))
+            for item, call in enumerate(rendered.calls):
+                if rendered.repeats:
+                    told = {"job": job.id, "state": "processing", "item": item, "items": len(rendered.calls)}
+                    self.run._emit("job", told)
+                results.append(await self._call(step, call, number, model))
                 number += len(call.prompts)
         finally:
-            leased.release()
-        outcome: Any = results[0] if count is None else results
-        if job.output is not None:
-            outcome = render(job.output, {**scope, "output": outcome})
-        self.run._emit("job", {"job": job.id, "state": "completed"})
-        return outcome
+            model.release()
+        output: Any = results if rendered.repeats else results[0]
+        return output if job.output is None else render(job.output, {**scope, "output": output})
 
-    def _rendered(self, step: Step, values: Any) -> _Call:
-        action = step.action
-        scope = {**self.sources, "input": values}
-        prompt = render(getattr(action, "prompt", None), scope)
-        prompts = prompt if isinstance(prompt, list) else [prompt]
-        if any(text is None for text in prompts):
-            raise InvalidInputError(
-                f"job '{step.job.id}': the prompt is missing", hint=f"the action's prompt is {action_prompt(action)}"
-            )
-        texts = tuple(text if isinstance(text, str) else str(text) for text in prompts)
-        return _Call(scope, texts, isinstance(prompt, list), _given_parameters(action, scope))
-
-    async def _call(self, step: Step, call: _Call, number: int, leased: _Leased) -> Any:
+    async def _call(self, step: Step, call: ActionCall, number: int, model: LeasedModel) -> Any:
         """Call the action once; a list of prompts gives a list of results."""
         texts = [
-            await self._generate(step, prompt, call.parameters, number + offset, leased)
+            await self._generate(step, call, prompt, number + offset, model)
             for offset, prompt in enumerate(call.prompts)
         ]
         result: Any = texts if call.is_batch else texts[0]
@@ -138,31 +122,36 @@ class ComponentJobs:
         return render(step.action.output, {**call.scope, "result": result, "result[]": result})
 
     async def _generate(
-        self, step: Step, prompt: str, given: Mapping[str, Any], number: int, leased: _Leased
+        self, step: Step, call: ActionCall, prompt: str, number: int, model: LeasedModel
     ) -> str | list[str]:
-        run = self.run
-        lease = await leased.get(run)
+        run, job = self.run, step.job.id
+        lease = await model.get(run.control, run._progress)
         owner = lease.owner
-        parameters = owner.parameters(run.record.parameters, given, self._seed(step, given, number))
+        parameters = owner.parameters(run.record.parameters, call.parameters, self._seed(step, call.parameters, number))
         whole = returns_full_text(step) and not owner.loaded.is_encoder_decoder
+        streamed = job == self.streamed and not call.is_batch
         record = self._record(step, number, prompt, parameters, lease)
 
-        def on_text(text: str, tokens: int) -> None:
-            run._token(step.job.id, number, text, tokens, streamed=step.job.id == self.streamed)
+        before = [prompt] if whole else []
 
-        if whole:
-            on_text(prompt, 0)
+        def on_text(text: str, tokens: int) -> None:
+            while before:  # until the model has accepted the prompt, it is no output
+                run._token(job, number, before.pop(), 0, streamed=streamed)
+            run._token(job, number, text, tokens, streamed=streamed)
+
         generation = owner.submit(prompt, parameters, control=run.control, on_text=on_text)
+        run.record.generations.append(record)
         try:
-            await _finished(generation.future, run.control, generation.leave_queue)
-        finally:
-            _complete(record, generation, leased.load_seconds())
-            run.record.generations.append(record)
+            await finished(generation.future, run.control, generation.leave_queue)
+        except McnbError as error:
+            _complete(record, generation, model.load_seconds(), error)
+            raise
+        _complete(record, generation, model.load_seconds())
         texts = [prompt + text if whole else text for text in generation.result.texts]
         return texts if len(texts) > 1 else texts[0]
 
     def _seed(self, step: Step, given: Mapping[str, Any], number: int) -> tuple[int, Origin]:
-        """The seed of the user, the document or the run; for every generation but a job's first derived from it."""
+        """Return the seed of the user, the document or the run; from a job's second generation on, one derived."""
         record = self.run.record
         base, origin = record.seed, "library"
         if "seed" in record.parameters:
@@ -189,79 +178,10 @@ class ComponentJobs:
             dtype_reason=placement.reason,
             threads=lease.owner.threads,
             cache_hit=lease.hit,
-            prompt=blacken(prompt, self.env) if len(prompt) <= LONGEST_PROMPT else None,
+            prompt=blacken(prompt, self.secrets) if len(prompt) <= LONGEST_PROMPT else None,
             prompt_sha256=sha256(prompt),
-            parameters=parameters.to_dict(),
+            parameters=blacken(parameters.to_dict(), self.secrets),
         )
-
-
-class _Leased:
-    """The model of a job: asked for at the first generation, given back at the end."""
-
-    def __init__(self, cache: ModelCache, spec: Any, idle_timeout: float | None) -> None:
-        self._cache = cache
-        self._spec = spec
-        self._idle_timeout = idle_timeout
-        self._lease: Lease | None = None
-        self._told = False
-
-    async def get(self, run: Run) -> Lease:
-        while self._lease is None:
-            waiter = self._cache.acquire(self._spec, run._progress)
-            ready = await _finished(waiter.future, run.control, waiter.leave)
-            self._lease = self._cache.lease(ready)
-        return self._lease
-
-    def load_seconds(self) -> float:
-        """Seconds of loading that the generation asking first had to wait for."""
-        if self._lease is None or self._lease.hit or self._told:
-            return 0.0
-        self._told = True
-        return self._lease.owner.loaded.load_seconds
-
-    def release(self) -> None:
-        if self._lease is not None:
-            self._lease.release(self._idle_timeout)
-
-
-async def _finished(future: Future[_T], control: Control, stop: Callable[[], None]) -> _T:
-    """Wait for work in another thread; when the run is stopped, tell that work and wait until it has ended."""
-    with control.calling(stop):
-        try:
-            return await asyncio.shield(asyncio.wrap_future(future))
-        except asyncio.CancelledError:
-            control.check()  # it left the queue before it began
-            raise
-
-
-def _repeat_count(value: Any, job: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and value.strip().isdigit():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REPEAT:
-        raise InvalidInputError(f"job '{job}': repeat_count has to be an integer from 0 to {MAX_REPEAT:,}, got {value!r}")
-    return value
-
-
-def _job_input(tree: Any, scope: Mapping[str, Any]) -> Any:
-    return scope["input"] if tree is None else render(tree, scope)
-
-
-def action_prompt(action: Action) -> str:
-    """Return an action's prompt as written, for messages."""
-    prompt = getattr(action, "prompt", None)
-    return ", ".join(map(str, prompt)) if isinstance(prompt, list) else str(prompt)
-
-
-def _given_parameters(action: Action, scope: Mapping[str, Any]) -> dict[str, Any]:
-    """What the document says of the generation parameters, expressions evaluated and values checked."""
-    given: dict[str, Any] = {}
-    for name in DEFAULTS:
-        owner = action.params if name in GenerationParams.model_fields else action
-        value = render(getattr(owner, name), scope)
-        given[name] = list(value) if isinstance(value, tuple) else value
-    return check_parameters(given)
 
 
 def returns_full_text(step: Step) -> bool:
@@ -276,13 +196,17 @@ def derived_seed(seed: int, job: str, number: int) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def _complete(record: GenerationRecord, generation: Generation, load_seconds: float) -> None:
+def _complete(
+    record: GenerationRecord, generation: Generation, load_seconds: float, error: McnbError | None = None
+) -> None:
     result = generation.result
     record.prompt_tokens = result.prompt_tokens
     record.output_tokens = result.output_tokens
     record.output_budget = result.output_budget
     record.clamped = result.clamped
     record.finish_reasons = list(result.finish_reasons)
+    if not record.finish_reasons and isinstance(error, RunCancelledError | RunTimeoutError):
+        record.finish_reasons = [error.code]  # it was stopped before it began
     record.batch_invariant = result.batch_invariant
     record.timings = {
         "queue": generation.queue_seconds,

@@ -10,18 +10,17 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from mcnb.compose import Document
 from mcnb.errors import InvalidInputError
+from mcnb.runtime.redaction import without_tokens
 
 FORMAT = 1
 LONGEST_PROMPT = 100_000
 """Characters; of a longer prompt the record keeps the hash alone."""
 
 LIBRARIES = ("mcnb", "torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy")
-
-REDACTED = "***"
-_SECRET_KEYS = ("token", "password", "secret", "api_key")
-_SHORTEST_SECRET = 4
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Record:
     seed : int
         Of the run; generations derive theirs from it.
     generations : list of GenerationRecord
-        In order of completion.
+        In the order in which they were started.
     versions, hardware : dict
         Of the libraries and the machine.
     timings : dict
@@ -133,6 +132,12 @@ class Record:
             sum(generation.prompt_tokens for generation in self.generations),
             sum(generation.output_tokens for generation in self.generations),
         )
+
+    @property
+    def used_seed(self) -> int:
+        """The seed the first generation was made with: the document's own, where it says one, else the run's."""
+        said = self.generations[0].parameters.get("seed") if self.generations else None
+        return int(said["value"]) if said and said["source"] == "document" else self.seed
 
     @property
     def finish_reasons(self) -> list[str]:
@@ -167,16 +172,18 @@ class Record:
         InvalidInputError
             When it is not one.
         """
-        fields = {key: value for key, value in data.items() if key != "usage"}
+        hint = "'mcnb run --record' writes one that can be repeated"
+        if data.get("format") != FORMAT:
+            raise InvalidInputError(f"not a record of format {FORMAT}", hint=hint)
         try:
-            if fields.get("format") != FORMAT:
-                raise InvalidInputError(
-                    f"not a record of format {FORMAT}", hint="'mcnb run --record' writes one that can be repeated"
-                )
-            generations = [GenerationRecord(**item) for item in fields.pop("generations")]
-            return cls(**fields, generations=generations)
-        except (KeyError, TypeError) as error:
-            raise InvalidInputError(f"the record is not complete ({error})") from error
+            found = TypeAdapter(cls).validate_python({key: value for key, value in data.items() if key != "usage"})
+        except ValidationError as error:
+            said = error.errors(include_url=False)[0]
+            where = ".".join(map(str, said["loc"]))
+            raise InvalidInputError(f"the record cannot be read: {where}: {said['msg']}", hint=hint) from error
+        if not isinstance(found.document.get("source"), dict) or not isinstance(found.document.get("folder"), str):
+            raise InvalidInputError("the record cannot be read: it holds no document", hint=hint)
+        return found
 
 
 def describe_document(document: Document) -> dict[str, Any]:
@@ -185,28 +192,9 @@ def describe_document(document: Document) -> dict[str, Any]:
         "digest": document.digest,
         "files": list(document.files),
         "folder": str(document.folder),
-        "source": blacken_keys(document.source),
+        "source": without_tokens(document.source),
         "env": sorted(document.env),
     }
-
-
-def blacken_keys(value: Any, key: str = "") -> Any:
-    """Blacken literal secrets of a document: values of keys like ``token`` that are no ``${env...}``."""
-    if isinstance(value, Mapping):
-        return {name: blacken_keys(item, name) for name, item in value.items()}
-    if isinstance(value, list):
-        return [blacken_keys(item, key) for item in value]
-    if isinstance(value, str) and key in _SECRET_KEYS and "${" not in value:
-        return REDACTED
-    return value
-
-
-def blacken(text: str, env: Mapping[str, str]) -> str:
-    """Blacken environment values in a text."""
-    for value in sorted(env.values(), key=len, reverse=True):
-        if len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, REDACTED)
-    return text
 
 
 def sha256(value: Any) -> str:

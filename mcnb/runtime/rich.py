@@ -15,6 +15,8 @@ from mcnb.runtime.wording import progress_line, summary_line
 if TYPE_CHECKING:
     from mcnb.runtime.run import Run
 
+SHOWN_GENERATIONS = 8
+
 _TEXT = "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; margin: 0.2em 0"
 _QUIET = "font-size: 0.85em; opacity: 0.72; margin: 0.2em 0"
 _RECORD = "font-size: 0.8em; max-height: 24em; overflow: auto"
@@ -28,7 +30,7 @@ def mimebundle(run: Run, *, progress: Event | None = None) -> dict[str, Any]:
     run : Run
         In any state.
     progress : Event, optional
-        The latest progress event, while there is no text yet.
+        The latest event that tells how far it is, while there is no text yet.
     """
     body, note = _body(run), _note(run, progress)
     plain = "\n\n".join(part for part in (body, f"[{note}]" if note else "") if part)
@@ -66,11 +68,19 @@ def _html(run: Run, body: str, note: str) -> str:
     if note:
         parts.append(f'<div style="{_QUIET}">{html.escape(note)}</div>')
     if run.done and run.record.generations:
-        record = html.escape(json.dumps(run.record.to_dict(), ensure_ascii=False, indent=2, default=str))
+        record = html.escape(json.dumps(_record(run), ensure_ascii=False, indent=2, default=str))
         parts.append(
             f'<details style="{_QUIET}"><summary>record</summary><pre style="{_RECORD}">{record}</pre></details>'
         )
-    return f"<div>{''.join(parts)}</div>"
+    return f'<div style="padding: 0 0.5em">{"".join(parts)}</div>'
+
+
+def _record(run: Run) -> dict[str, Any]:
+    """Return the record; of a large batch, the first generations only: notebooks are files that people share."""
+    record = run.record.to_dict()
+    if left := record["generations"][SHOWN_GENERATIONS:]:
+        record["generations"] = [*record["generations"][:SHOWN_GENERATIONS], f"and {len(left):,} more"]
+    return record
 
 
 def _fenced(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -16,9 +17,7 @@ from mcnb.runtime.record import Record
 if TYPE_CHECKING:
     from mcnb.models.progress import Progress
 
-State: TypeAlias = Literal[
-    "pending", "processing", "interrupted", "cancelling", "cancelled", "completed", "failed"
-]
+State: TypeAlias = Literal["pending", "processing", "interrupted", "cancelling", "cancelled", "completed", "failed"]
 
 TERMINAL: frozenset[State] = frozenset({"cancelled", "completed", "failed"})
 
@@ -38,19 +37,18 @@ class Run:
     output : Any
         What the workflow gave; None until it is completed.
     error : McnbError or None
-        Why it failed.
+        Why it failed or was cancelled.
     record : Record
         Everything needed to repeat it; complete when the run is.
     """
 
-    def __init__(self, record: Record, *, streams: bool) -> None:
+    def __init__(self, record: Record) -> None:
         self.id: str = record.run_id
         self.workflow = record.workflow
         self.record = record
         self.output: Any = None
         self.error: McnbError | None = None
         self.control = Control()
-        self._streams = streams
         self._state: State = "pending"
         self._lock = threading.Lock()
         self._log = EventLog()
@@ -83,12 +81,8 @@ class Run:
 
     def cancel(self) -> None:
         """Ask the run to stop. ``state`` is ``cancelled`` when its computing has stopped; ``wait`` waits for that."""
-        with self._lock:
-            if self._state in TERMINAL or self._state == "cancelling":
-                return
-            self._state = "cancelling"
-        self._emit("state", {"state": "cancelling"})
-        self.control.cancel()
+        if self._change("cancelling", after=("pending", "processing", "interrupted")):
+            self.control.cancel()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the terminal state.
@@ -138,8 +132,8 @@ class Run:
     async def stream(self) -> AsyncIterator[str]:
         """Yield the text in pieces; put together they are the output's text.
 
-        Where an output is made from the generated text by a template, or there are several, it comes in one piece at
-        the end.
+        Where an output is made from the generated text by a template, it comes in one piece at the end; an output that
+        is no single text has none.
 
         Raises
         ------
@@ -147,14 +141,16 @@ class Run:
             As ``result``, after the pieces that came before.
         """
         seen = 0
+        streamed = False
         async for _ in self._changes():
             for event in self._log.after(seen):
                 seen += 1
-                if self._streams and event.type == "token" and event.data["text"]:
+                if event.type == "token" and event.data["streamed"] and event.data["text"]:
+                    streamed = True
                     yield event.data["text"]
         if self.error is not None:
             raise self.error
-        if not self._streams and (text := text_of(self.output)) is not None:
+        if not streamed and (text := text_of(self.output)):
             yield text
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -171,7 +167,7 @@ class Run:
         changed = asyncio.Event()
 
         def tell() -> None:
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the reader's loop was closed, and the reader with it
                 loop.call_soon_threadsafe(changed.set)
 
         stop = self._log.listen(tell)
@@ -202,15 +198,25 @@ class Run:
 
     # --- what the runtime uses --------------------------------------------------------------------------------------
 
-    def _emit(self, kind: EventType, data: dict[str, Any], *, last: bool = False) -> None:
-        self._log.append(kind, data, last=last)
+    def _emit(self, kind: EventType, data: dict[str, Any]) -> None:
+        self._log.add(kind, data)
+        self._log.tell()
+
+    def _change(self, state: State, *, after: tuple[State, ...]) -> bool:
+        """Go from one of the states `after` to another; return whether that was so.
+
+        The event is added under the lock, so that events come in the order of the changes.
+        """
+        with self._lock:
+            if self._state not in after:
+                return False
+            self._state = state
+            self._log.add("state", {"state": state})
+        self._log.tell()
+        return True
 
     def _start(self) -> None:
-        with self._lock:
-            if self._state != "pending":
-                return
-            self._state = "processing"
-        self._emit("state", {"state": "processing"})
+        self._change("processing", after=("pending",))
 
     def _progress(self, progress: Progress) -> None:
         self._emit(progress.stage, progress.to_dict())
@@ -218,7 +224,7 @@ class Run:
     def _token(self, job: str, item: int, text: str, tokens: int, *, streamed: bool) -> None:
         if streamed:
             self._pieces.append(text)
-        self._emit("token", {"job": job, "item": item, "text": text, "tokens": tokens})
+        self._emit("token", {"job": job, "item": item, "text": text, "tokens": tokens, "streamed": streamed})
 
     def _finish(self, state: State, *, output: Any = None, error: McnbError | None = None) -> None:
         """Reach the one terminal state; a second call changes nothing."""
@@ -226,14 +232,12 @@ class Run:
             if self._state in TERMINAL:
                 return
             self.output, self.error = output, error
-            self._state = state
-            self.record.state = state
-        data: dict[str, Any] = {"state": state}
-        if state == "completed":
-            self._emit("output", {"output": output})
-        elif error is not None:
-            data["error"] = error.to_dict()
-        self._emit("state", data, last=True)
+            self._state = self.record.state = state
+            if state == "completed":
+                self._log.add("output", {"output": output})
+            told = {} if error is None else {"error": error.to_dict()}
+            self._log.add("state", {"state": state, **told}, last=True)
+        self._log.tell()
 
 
 def text_of(output: Any) -> str | None:

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from mcnb.compose import Document, Environment, check_input, document_from_source
-from mcnb.compose.expressions import render
-from mcnb.errors import InternalError, InvalidInputError, McnbError, RunCancelledError
-from mcnb.models.cache import ModelCache, ModelSpec, shared_cache
+from mcnb.errors import InvalidInputError
+from mcnb.models.cache import ModelCache, shared_cache
 from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
 from mcnb.models.progress import no_report
-from mcnb.runtime.jobs import ComponentJobs
-from mcnb.runtime.plan import Pin, Plan, make_plan
-from mcnb.runtime.record import Record, describe_document, hardware, sha256, versions
+from mcnb.runtime.execution import execute
+from mcnb.runtime.plan import Pin, check_installed, make_plan, preloaded
+from mcnb.runtime.record import Record, describe_document
+from mcnb.runtime.redaction import without_blackened
 from mcnb.runtime.run import Run
 
 HISTORY = 200
-"""Finished runs that are kept for looking back."""
+"""Runs that are kept for looking back."""
 
 
 class Runtime:
@@ -40,9 +40,16 @@ class Runtime:
 
     def __init__(self, cache: ModelCache | None = None) -> None:
         self.cache = cache if cache is not None else shared_cache()
-        self.runs: deque[Run] = deque(maxlen=HISTORY)
+        self._runs: deque[Run] = deque(maxlen=HISTORY)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The latest runs, the newest last."""
+        with self._lock:
+            return tuple(self._runs)
 
     def submit(
         self,
@@ -81,41 +88,40 @@ class Runtime:
             When inputs are missing, unknown or of the wrong type, or a parameter is out of range.
         NotSupportedError
             When the workflow has parts that this version only validates.
+        UnsupportedModelError
+            When what runs models is not installed.
         """
         overrides = dict(parameters or {})
         if seed is not None:
             overrides["seed"] = seed
         overrides = check_parameters(overrides)
-        return self._submit(
-            document,
-            workflow,
-            input,
-            overrides,
-            timeout,
-            seed=overrides["seed"] if "seed" in overrides else secrets.randbits(DRAWN_SEED_BITS),
-        )
+        drawn = overrides["seed"] if "seed" in overrides else secrets.randbits(DRAWN_SEED_BITS)
+        return self._submit(document, workflow, input, overrides, timeout, seed=drawn)
 
-    def repeat(self, record: Record, *, timeout: float | None = None) -> Run:
+    def repeat(self, record: Record, *, environment: Environment | None = None, timeout: float | None = None) -> Run:
         """Run a record again: the same document, input, seed, model revision, device and dtype.
+
+        Parameters
+        ----------
+        record : Record
+            Of any run.
+        environment : Environment, optional
+            Where the document's ``${env.NAME}`` take their values from; a record holds none of them.
+        timeout : float, optional
+            As in ``submit``.
 
         Raises
         ------
         DocumentError
-            When the document needs an environment value that is not set any more.
+            When the document needs an environment value that is not set.
+        InvalidInputError, NotSupportedError, UnsupportedModelError
+            As ``submit``.
         """
-        document = document_from_source(record.document["source"], Path(record.document["folder"]), Environment())
-        pins = {
-            item.component: Pin(item.model["revision"], item.device, item.dtype) for item in record.generations
-        }
-        return self._submit(
-            document,
-            None if record.workflow == document.workflow().id else record.workflow,
-            record.input,
-            record.parameters,
-            timeout,
-            seed=record.seed,
-            pins=pins,
-        )
+        source = without_blackened(record.document["source"])
+        document = document_from_source(source, Path(record.document["folder"]), environment)
+        pins = {item.job: Pin(item.model["revision"], item.device, item.dtype) for item in record.generations}
+        overrides = check_parameters(record.parameters)
+        return self._submit(document, record.workflow, record.input, overrides, timeout, seed=record.seed, pins=pins)
 
     def _submit(
         self,
@@ -128,11 +134,12 @@ class Runtime:
         seed: int,
         pins: Mapping[str, Pin] | None = None,
     ) -> Run:
-        if timeout is not None and timeout <= 0:
+        if timeout is not None and not timeout > 0:  # not a number is not more than 0 either
             raise InvalidInputError(f"timeout has to be more than 0 seconds, got {timeout:g}")
         chosen = document.workflow(workflow)
         values = check_input(document.inputs(workflow), input)
         plan = make_plan(document, chosen)
+        check_installed()
         record = Record(
             run_id=Run.new_id(),
             workflow=chosen.id,
@@ -142,9 +149,12 @@ class Runtime:
             parameters=dict(parameters),
             seed=seed,
         )
-        run = Run(record, streams=plan.streamed is not None)
-        self.runs.append(run)
-        asyncio.run_coroutine_threadsafe(self._execute(run, plan, values, pins or {}, timeout), self._started_loop())
+        run = Run(record)
+        with self._lock:
+            self._runs.append(run)
+            loop = self._started_loop()
+        working = execute(run, plan, values, cache=self.cache, pins=pins or {}, timeout=timeout)
+        asyncio.run_coroutine_threadsafe(working, loop)
         return run
 
     def preload(self, document: Document) -> None:
@@ -152,111 +162,29 @@ class Runtime:
 
         A model that cannot be loaded is told by the first run that needs it.
         """
-        for component in document.spec.components:
-            if component.preload and component.driver == "huggingface":
-                spec = ModelSpec(
-                    component.model, document.folder, component.device, component.precision, component.allow_pickle
-                )
-                self.cache.acquire(spec, no_report)
+        for spec in preloaded(document):
+            self.cache.acquire(spec, no_report)
+
+    def close(self) -> None:
+        """Cancel the runs that are not done, wait until they are, and end the thread. Models stay in the cache."""
+        with self._lock:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+            runs = tuple(self._runs)
+        for run in runs:
+            run.cancel()
+        for run in runs:
+            run.wait()
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
 
     def _started_loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="mcnb-runtime", daemon=True).start()
-            return self._loop
-
-    async def _execute(
-        self, run: Run, plan: Plan, values: dict[str, Any], pins: Mapping[str, Pin], timeout: float | None
-    ) -> None:
-        """Bring a run to its one terminal state, whatever happens."""
-        loop = asyncio.get_running_loop()
-        alarm = loop.call_later(timeout, run.control.expire, timeout) if timeout is not None else None
-        started = time.perf_counter()
-        try:
-            run.control.check()
-            run._start()
-            output = await self._work(run, plan, values, pins)
-            run.control.check()
-            json_output = sha256(output)
-            _complete(run.record, started, json_output)
-            run._finish("completed", output=output)
-        except RunCancelledError as error:
-            _complete(run.record, started)
-            run._finish("cancelled", error=error)
-        except McnbError as error:
-            _complete(run.record, started)
-            run._finish("failed", error=error)
-        except BaseException as error:  # a defect must end the run too, not only this coroutine
-            wrapped = InternalError(f"the run failed ({type(error).__name__}: {error})")
-            wrapped.__cause__ = error
-            _complete(run.record, started)
-            run._finish("failed", error=wrapped)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            if alarm is not None:
-                alarm.cancel()
-
-    async def _work(self, run: Run, plan: Plan, values: dict[str, Any], pins: Mapping[str, Pin]) -> Any:
-        """Start each job as soon as those it waits for are done, and put the output together."""
-        document = plan.document
-        jobs = ComponentJobs(
-            run,
-            values,
-            cache=self.cache,
-            folder=document.folder,
-            env=document.env,
-            pins=pins,
-            streamed=plan.streamed,
-        )
-        outputs: dict[str, Any] = {}
-        waiting = list(plan.steps)
-        under_way: dict[asyncio.Task[Any], str] = {}
-        try:
-            while waiting or under_way:
-                for step in [step for step in waiting if all(name in outputs for name in step.waits_for)]:
-                    waiting.remove(step)
-                    under_way[asyncio.create_task(jobs.execute(step, dict(outputs)))] = step.job.id
-                done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    outputs[under_way.pop(task)] = task.result()
-        except BaseException:
-            if under_way:  # a failed job stops its siblings, and the run ends when they have stopped
-                run.control.cancel()
-                await asyncio.gather(*under_way, return_exceptions=True)
-            raise
-        output = _joined([outputs[name] for name in plan.last])
-        if plan.workflow.output is None:
-            return output
-        scope = {
-            "input": values,
-            "output": output,
-            "jobs": {name: {"output": value} for name, value in outputs.items()},
-            "env": document.env,
-            "context": {"run_id": run.id},
-        }
-        return render(plan.workflow.output, scope)
-
-
-def _joined(outputs: list[Any]) -> Any:
-    """The output of several last jobs: mappings merge, anything else becomes a list."""
-    if len(outputs) == 1:
-        return outputs[0]
-    if all(isinstance(output, dict) for output in outputs):
-        return {key: value for output in outputs for key, value in output.items()}
-    return outputs
-
-
-def _complete(record: Record, started: float, output_sha256: str | None = None) -> None:
-    parts: dict[str, float | None] = {}
-    for name in ("queue", "load", "first_token", "decode"):
-        known = [item.timings[name] for item in record.generations if item.timings.get(name) is not None]
-        parts[name] = sum(value for value in known if value is not None) if known else None
-    record.timings = {**parts, "total": time.perf_counter() - started}
-    record.versions = versions()
-    record.hardware = hardware()
-    record.output_sha256 = output_sha256
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="mcnb-runtime", daemon=True)
+            self._thread.start()
+        return self._loop
 
 
 _default: Runtime | None = None

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from mcnb.compose.schema import Workflow
 from mcnb.runtime.events import Event
 from mcnb.runtime.record import Record
 
 _VERBS = {"download": "downloading", "convert": "converting", "load": "loading"}
+
+
+def part_name(what: str, name: str) -> str:
+    """Write which job or component it is; one without an id has none that its author would know."""
+    return f"the {what}" if name.startswith("__") else f"{what} '{name}'"
+
+
+def workflow_name(workflow: Workflow) -> str:
+    """Write which workflow it is: the id that callers name it by, and its title."""
+    if workflow.id.startswith("__"):
+        return workflow.title or "workflow"
+    return f"{workflow.id} ({workflow.title})" if workflow.title else workflow.id
 
 
 def bytes_text(size: float) -> str:
@@ -19,16 +32,29 @@ def bytes_text(size: float) -> str:
 
 def seconds_text(seconds: float) -> str:
     """Write a length of time: ``4 s``, ``2 min 5 s``."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def item_text(event: Event) -> str:
+    """Write where a repeated job is: ``summarize 2 of 3``."""
+    job = event.data["job"]
+    return f"{'item' if job.startswith('__') else job} {event.data['item'] + 1} of {event.data['items']}"
+
+
+def working_line(item: Event | None, tokens: int) -> str:
+    """Write what is going on while text is generated that is not shown: ``summarize 2 of 3: 17 tokens``."""
+    return (f"{item_text(item)}: " if item is not None else "generating: ") + f"{tokens} tokens"
 
 
 def progress_line(event: Event, elapsed: float) -> str:
     """Write a progress event as a line: what, how far, how fast, how long still."""
     data = event.data
+    if event.type == "job":
+        return item_text(event)
     done, total, unit = data["done"], data["total"], data["unit"]
     line = f"{_VERBS[event.type]} {data['what']}"
     if not total:
@@ -52,10 +78,10 @@ def summary_line(record: Record) -> str:
     if first is not None:
         parts.append(f"first token {first:.2f} s")
     parts.append(", ".join(dict.fromkeys(record.finish_reasons)) or record.state)
-    clamped = next((item for item in record.generations if item.clamped), None)
-    if clamped is not None:
-        parts.append(f"output limited to {clamped.output_budget:,} tokens by the context")
-    parts.append(f"seed {record.seed}")
+    cut = next((item for item in record.generations if "context_full" in item.finish_reasons), None)
+    if cut is not None:
+        parts.append(f"output limited to {cut.output_budget:,} tokens by the context")
+    parts.append(f"seed {record.used_seed}")
     models = dict.fromkeys(f"{item.model['name']} ({item.dtype}, {item.device})" for item in record.generations)
     parts.append(", ".join(models))
     return " · ".join(parts)

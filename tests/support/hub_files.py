@@ -51,6 +51,13 @@ class HubFile:
             entry["lfs"] = {"oid": self.sha256, "size": self.size, "pointerSize": self.pointer_size}
         return entry
 
+    def sibling(self) -> dict[str, Any]:
+        """The file as an entry of a model's description, where blobs are asked for."""
+        entry: dict[str, Any] = {"rfilename": self.name, "blobId": self.oid, "size": self.size}
+        if self.sha256 is not None:
+            entry["lfs"] = {"sha256": self.sha256, "size": self.size, "pointerSize": self.pointer_size}
+        return entry
+
 
 class HubFiles:
     """The repositories under a folder, `root/org/name/*`.

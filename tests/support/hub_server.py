@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not self._found(repo, rest[0] if rest else "main"):
             return
         elif what in ("", "revision"):
-            self._json(self._model_info(repo))
+            self._json(self._model_info(repo, with_blobs=query.get("blobs", [""])[0].lower() == "true"))
         elif what == "tree":
             self._tree(repo, "/".join(rest[1:]), query.get("recursive", [""])[0].lower() == "true")
         elif what == "paths-info":
@@ -153,8 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _model_info(self, repo: str) -> dict[str, Any]:
+    def _model_info(self, repo: str, *, with_blobs: bool) -> dict[str, Any]:
         hub = self.server.hub
+        files = hub.files.files(repo)
         sha = hub.files.commit(repo)
         return {
             "_id": sha[:24],
@@ -171,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             "likes": 0,
             "createdAt": BORN,
             "lastModified": BORN,
-            "siblings": [{"rfilename": name} for name in hub.files.files(repo)],
+            "siblings": [file.sibling() if with_blobs else {"rfilename": name} for name, file in files.items()],
         }
 
     def _tree(self, repo: str, folder: str, recursive: bool) -> None:

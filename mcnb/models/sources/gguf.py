@@ -6,22 +6,38 @@ times the file) goes back to the system when it ends.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
-import subprocess
-import sys
-import threading
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
 
-from mcnb.errors import ModelDamagedError, ModelError, UnsupportedModelError
+from mcnb.errors import DiskFullError, ModelDamagedError, ModelError, ModelNotFoundError, UnsupportedModelError
+from mcnb.models.child import run_child
 from mcnb.models.control import Control
 from mcnb.models.home import exclusive, models_home, need_space, written_whole
-from mcnb.models.progress import Progress, Report
+from mcnb.models.progress import Progress, Report, Throttled
 
 MANIFEST = "mcnb-conversion.json"
 FORMAT = 1
 """Raised when the conversion changes; older results are then made anew."""
+
+
+def the_one(names: Iterable[str], wanted: str) -> str | None:
+    """Return the one file that a name or a pattern means; None when there is none.
+
+    Raises
+    ------
+    ModelNotFoundError
+        When there are several.
+    """
+    names = sorted(names)
+    found = [n for n in names if n == wanted] or [n for n in names if fnmatch.fnmatch(Path(n).name, wanted)]
+    if len(found) > 1:
+        raise ModelNotFoundError(
+            f"'{wanted}' means {len(found)} files: {', '.join(found[:8])}", hint="name one of them with 'filename'"
+        )
+    return found[0] if found else None
 
 
 def converted(path: Path, name: str, *, control: Control, report: Report, beside: Path | None = None) -> Path:
@@ -47,7 +63,7 @@ def converted(path: Path, name: str, *, control: Control, report: Report, beside
     target = (beside or _writable_place(path)) / f"{path.stem}-safetensors"
     if _is_current(target, path):
         return target
-    with exclusive(target):
+    with exclusive(target, control):
         if not _is_current(target, path):
             need_space(target, 4 * path.stat().st_size, f"converting {path.name}")
             with written_whole(target) as scratch:
@@ -57,9 +73,11 @@ def converted(path: Path, name: str, *, control: Control, report: Report, beside
 
 
 def _check_magic(path: Path, name: str) -> None:
+    if not path.is_file():
+        raise ModelDamagedError(f"{name}: {path} is missing", hint="fetch it again")
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise ModelDamagedError(f"{name}: {path} is not a GGUF file", hint="fetch it again")
+            raise ModelDamagedError(f"{name}: {path} is cut or not a GGUF file", hint="fetch it again")
 
 
 def _writable_place(path: Path) -> Path:
@@ -81,64 +99,34 @@ def _is_current(target: Path, path: Path) -> bool:
 
 
 def _convert(path: Path, target: Path, name: str, control: Control, report: Report) -> None:
-    control.check()
-    report(Progress("convert", name, 0, 0, "tensors"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mcnb.models.sources.gguf_conversion", str(path), str(target)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1"},
-    )
-    stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process, control, stop), name="mcnb-convert-watch", daemon=True)
-    watcher.start()
-    messages: list[str] = []
-    reader = threading.Thread(target=_drain, args=(process.stderr, messages), name="mcnb-convert-log", daemon=True)
-    reader.start()
+    tell = Throttled(report)
+    tell(Progress("convert", name, 0, 0, "tensors"))
     outcome: dict[str, str] = {}
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            try:
-                said = json.loads(line)
-            except ValueError:
-                continue
-            if "error" in said:
-                outcome = said
-            else:
-                report(Progress("convert", name, said["done"], said["total"], "tensors"))
-        process.wait()
-    finally:
-        stop.set()
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        watcher.join()
-        reader.join()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-    control.check()
-    if outcome.get("error") == "unsupported":
-        raise UnsupportedModelError(f"{name}: {outcome['message']}", hint=outcome.get("hint"))
-    if outcome or process.returncode:
-        detail = outcome.get("message") or " ".join("".join(messages[-5:]).split())[-300:]
-        kind = ModelDamagedError if outcome.get("error") == "damaged" else ModelError
-        raise kind(f"{name}: {path} could not be converted ({detail})", hint="fetch the file again")
+    notes: list[str] = []
 
-
-def _watch(process: subprocess.Popen[str], control: Control, stop: threading.Event) -> None:
-    while not stop.wait(0.05):
+    def hear(line: str) -> None:
         try:
-            control.check()
-        except Exception:  # cancelled or out of time: the caller's own check says which
-            process.terminate()
-            return
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            notes.append(line.strip())
+            del notes[:-5]
+        elif "error" in said:
+            outcome.update(said)
+        else:
+            tell(Progress("convert", name, said["done"], said["total"], "tensors"))
 
-
-def _drain(stream: IO[str] | None, into: list[str]) -> None:
-    for line in stream or ():
-        into.append(line)
-        del into[:-50]
+    module = "mcnb.models.sources.gguf_conversion"
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    status = run_child(["-m", module, str(path), str(target)], control=control, env=offline, on_line=hear)
+    if not outcome and not status:
+        return
+    message = outcome.get("message") or " ".join(notes)[-300:] or f"status {status}"
+    kind = outcome.get("error")
+    if kind == "unsupported":
+        raise UnsupportedModelError(f"{name}: {message}", hint=outcome.get("hint"))
+    if kind == "disk":
+        raise DiskFullError(f"the disk became full while converting {path.name} in {target.parent}")
+    error = ModelDamagedError if kind == "damaged" else ModelError
+    raise error(f"{name}: {path} could not be converted ({message})", hint="fetch the file again")

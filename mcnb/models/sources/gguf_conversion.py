@@ -1,11 +1,12 @@
 """The process that converts one GGUF file: ``python -m mcnb.models.sources.gguf_conversion FILE FOLDER``.
 
 It prints one JSON object a line: ``{"done": n, "total": m}``, and at the end of a failure
-``{"error": "unsupported" | "damaged" | "failed", "message": ...}``.
+``{"error": "unsupported" | "damaged" | "disk" | "failed", "message": ...}``.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,8 @@ from typing import Any
 
 
 def say(**fields: Any) -> None:
-    """Print one line for the parent."""
-    sys.stdout.write(json.dumps(fields) + "\n")
+    """Print one line for the parent, on a line of its own whatever libraries printed before."""
+    sys.stdout.write("\n" + json.dumps(fields) + "\n")
     sys.stdout.flush()
 
 
@@ -32,14 +33,26 @@ class _Bar:
         say(done=len(self.items), total=len(self.items))
 
 
-def stored_dtype(path: Path) -> str:
-    """Return the dtype that keeps what the file holds: its own when it is a float type, else bfloat16."""
+class CutFileError(Exception):
+    """The file ends too early, or lacks tensors."""
+
+
+def described(path: Path) -> tuple[str, str]:
+    """Return a file's architecture, and the dtype that keeps what it holds.
+
+    The dtype is the file's own when it is a float type, else bfloat16.
+    """
     import gguf
 
-    kinds = {tensor.tensor_type.name for tensor in gguf.GGUFReader(str(path)).tensors if len(tensor.shape) > 1}
+    try:
+        reader = gguf.GGUFReader(str(path))
+        architecture = str(reader.fields["general.architecture"].contents())
+    except Exception as error:  # the reader takes what it finds for granted and fails anyhow
+        raise CutFileError(f"it cannot be read to its end: {error}") from error
+    kinds = {tensor.tensor_type.name for tensor in reader.tensors if len(tensor.shape) > 1}
     if kinds <= {"F32"}:
-        return "float32"
-    return "float16" if kinds <= {"F16", "F32"} else "bfloat16"
+        return architecture, "float32"
+    return architecture, "float16" if kinds <= {"F16", "F32"} else "bfloat16"
 
 
 def convert(path: Path, folder: Path) -> None:
@@ -50,14 +63,18 @@ def convert(path: Path, folder: Path) -> None:
 
     reader.tqdm = _Bar
     transformers.utils.logging.disable_progress_bar()
-    config = transformers.GgufConfig(dequantize=True)
-    model = transformers.AutoModelForCausalLM.from_pretrained(
+    architecture, dtype = described(path)
+    auto = transformers.AutoModelForSeq2SeqLM if "t5" in architecture else transformers.AutoModelForCausalLM
+    model, info = auto.from_pretrained(
         str(path.parent),
         gguf_file=path.name,
-        dtype=getattr(torch, stored_dtype(path)),
-        quantization_config=config,
+        dtype=getattr(torch, dtype),
+        quantization_config=transformers.GgufConfig(dequantize=True),
         local_files_only=True,
+        output_loading_info=True,
     )
+    if info["missing_keys"]:
+        raise CutFileError(f"it lacks {', '.join(sorted(info['missing_keys'])[:3])}")
     tokenizer = transformers.AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
@@ -73,11 +90,13 @@ def main(arguments: list[str]) -> int:
         if "is not supported" in text and "architecture" in text:
             from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
-            known = ", ".join(sorted(GGUF_SUPPORTED_ARCHITECTURES))
+            known = ", ".join(sorted(set(GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"}))
             say(error="unsupported", message=text, hint=f"architectures that can be read from GGUF: {known}")
         elif isinstance(error, ImportError):
             say(error="unsupported", message=text, hint="pip install 'mcnb[kernel]'")
-        elif isinstance(error, ValueError | IndexError | KeyError | OverflowError | EOFError):
+        elif getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in text:
+            say(error="disk", message=text)
+        elif isinstance(error, CutFileError | ValueError | IndexError | KeyError | OverflowError | EOFError):
             say(error="damaged", message=text)
         else:
             say(error="failed", message=f"{type(error).__name__}: {text}")

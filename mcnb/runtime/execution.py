@@ -1,0 +1,136 @@
+"""The execution of a run: its jobs as soon as they can start, its output, and its one terminal state."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mcnb.compose.expressions import render
+from mcnb.errors import InternalError, McnbError, RunCancelledError
+from mcnb.models.cache import ModelCache
+from mcnb.runtime.jobs import ComponentJobs
+from mcnb.runtime.plan import Pin, Plan
+from mcnb.runtime.record import Record, hardware, sha256, versions
+from mcnb.runtime.redaction import blacken_error, secrets_of
+from mcnb.runtime.run import Run, State
+
+
+async def execute(
+    run: Run,
+    plan: Plan,
+    values: dict[str, Any],
+    *,
+    cache: ModelCache,
+    pins: Mapping[str, Pin],
+    timeout: float | None,
+) -> None:
+    """Bring a run to its terminal state, whatever happens.
+
+    Parameters
+    ----------
+    run : Run
+        Pending.
+    plan : Plan
+        What to do.
+    values : dict
+        The checked input.
+    cache : ModelCache
+        Where models come from.
+    pins : mapping of str to Pin
+        By job id, for a repeated run.
+    timeout : float or None
+        Seconds after which the run is stopped and failed.
+    """
+    loop = asyncio.get_running_loop()
+    alarm = None if timeout is None else loop.call_later(timeout, run.control.expire, timeout)
+    started = time.perf_counter()
+    state: State = "failed"
+    output: Any = None
+    error: McnbError | None = None
+    digest: str | None = None
+    try:
+        run.control.check()
+        run._start()
+        output = await _work(run, plan, values, cache, pins)
+        run.control.check()
+        digest, state = sha256(output), "completed"
+    except RunCancelledError as stopped:
+        error, state = stopped, "cancelled"
+    except McnbError as failed:
+        error = failed
+    except BaseException as defect:  # it must end the run too, not only this coroutine
+        error = InternalError(f"the run failed ({type(defect).__name__}: {defect})")
+        error.__cause__ = defect
+        if not isinstance(defect, Exception):
+            raise
+    finally:
+        if alarm is not None:
+            alarm.cancel()
+        _complete(run.record, started, digest)
+        if error is not None:
+            error = blacken_error(error, secrets_of(plan.document))
+        run._finish(state, output=output if state == "completed" else None, error=error)
+
+
+async def _work(run: Run, plan: Plan, values: dict[str, Any], cache: ModelCache, pins: Mapping[str, Pin]) -> Any:
+    """Start each job as soon as those it waits for are done, and put the output together."""
+    document = plan.document
+    jobs = ComponentJobs(
+        run,
+        values,
+        cache=cache,
+        folder=document.folder,
+        env=document.env,
+        secrets=secrets_of(document),
+        pins=pins,
+        streamed=plan.streamed,
+    )
+    outputs: dict[str, Any] = {}
+    waiting = list(plan.steps)
+    under_way: dict[asyncio.Task[Any], str] = {}
+    try:
+        while waiting or under_way:
+            for step in [step for step in waiting if all(name in outputs for name in step.waits_for)]:
+                waiting.remove(step)
+                under_way[asyncio.create_task(jobs.execute(step, dict(outputs)))] = step.job.id
+            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                outputs[under_way.pop(task)] = task.result()
+    except BaseException:
+        if under_way:  # a failed job stops its siblings, and the run ends when they have stopped
+            run.control.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+        raise
+    output = _joined([outputs[name] for name in plan.last])
+    if plan.workflow.output is None:
+        return output
+    scope = {
+        "input": values,
+        "output": output,
+        "jobs": {name: {"output": value} for name, value in outputs.items()},
+        "env": document.env,
+        "context": {"run_id": run.id},
+    }
+    return render(plan.workflow.output, scope)
+
+
+def _joined(outputs: list[Any]) -> Any:
+    """Return the output of the last jobs: of several, mappings merge and anything else becomes a list."""
+    if len(outputs) == 1:
+        return outputs[0]
+    if all(isinstance(output, dict) for output in outputs):
+        return {key: value for output in outputs for key, value in output.items()}
+    return outputs
+
+
+def _complete(record: Record, started: float, output_sha256: str | None) -> None:
+    parts: dict[str, float | None] = {}
+    for name in ("queue", "load", "first_token", "decode"):
+        known = [item.timings[name] for item in record.generations if item.timings.get(name) is not None]
+        parts[name] = sum(value for value in known if value is not None) if known else None
+    record.timings = {**parts, "total": time.perf_counter() - started}
+    record.versions = versions()
+    record.hardware = hardware()
+    record.output_sha256 = output_sha256

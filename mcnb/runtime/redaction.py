@@ -1,0 +1,82 @@
+"""What must not be written down: environment values, and access tokens that stand in a document."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from mcnb.compose import Document
+from mcnb.errors import McnbError
+
+REDACTED = "***"
+SHORTEST_SECRET = 4
+"""Characters; shorter values are words like ``0`` and ``yes``, which would blacken half of a text."""
+
+_FROM_ENVIRONMENT = re.compile(r"\s*\$\{\s*env\.\w+\s*\}\s*")
+
+_Error = TypeVar("_Error", bound=McnbError)
+
+
+def secrets_of(document: Document) -> tuple[str, ...]:
+    """Return the texts to blacken for a document, the longest first: a shorter one may be part of it."""
+    found = {*document.env.values(), *_tokens(document.source)}
+    return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _tokens(source: Any) -> Iterator[str]:
+    if isinstance(source, Mapping):
+        for key, value in source.items():
+            if key == "model" and isinstance(value, Mapping) and isinstance(value.get("token"), str):
+                yield value["token"]
+            yield from _tokens(value)
+    elif isinstance(source, list):
+        for value in source:
+            yield from _tokens(value)
+
+
+def blacken(value: Any, secrets: tuple[str, ...]) -> Any:
+    """Blacken secrets in all texts of JSON data."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, REDACTED)
+        return value
+    if isinstance(value, Mapping):
+        return {key: blacken(item, secrets) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [blacken(item, secrets) for item in value]
+    return value
+
+
+def blacken_error(error: _Error, secrets: tuple[str, ...]) -> _Error:
+    """Return an error whose message tells no secret; a copy where it did, as other runs may hold the same error."""
+    message, hint = blacken(error.message, secrets), blacken(error.hint, secrets)
+    if (message, hint) == (error.message, error.hint):
+        return error
+    told = copy.copy(error)
+    told.message, told.hint, told.args = message, hint, (message,)
+    return told
+
+
+def without_tokens(source: Any) -> Any:
+    """Return a document's content with the access tokens that stand in it blackened; ``${env.NAME}`` stays."""
+    return _with_tokens(source, lambda token: token if _FROM_ENVIRONMENT.fullmatch(token) else REDACTED)
+
+
+def without_blackened(source: Any) -> Any:
+    """Return a record's document without its blackened tokens: sent to the hub, they would be refused."""
+    return _with_tokens(source, lambda token: None if token == REDACTED else token)
+
+
+def _with_tokens(source: Any, change: Any) -> Any:
+    if isinstance(source, list):
+        return [_with_tokens(item, change) for item in source]
+    if not isinstance(source, Mapping):
+        return source
+    found = {key: _with_tokens(value, change) for key, value in source.items()}
+    model = found.get("model")
+    if isinstance(model, dict) and isinstance(model.get("token"), str):
+        token = change(model["token"])
+        found["model"] = {**model, "token": token} if token else {k: v for k, v in model.items() if k != "token"}
+    return found

@@ -1,0 +1,95 @@
+"""``mcnb models list | fetch | estimate | remove``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command, write
+from tests.support.hub import StandInHub
+from tests.support.runs import document
+
+SMALL, LARGE = "microsoft/DialoGPT-small", "microsoft/DialoGPT-large"
+
+
+@pytest.fixture(autouse=True)
+def _hub(hub: StandInHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+
+
+def test_from_nothing_to_nothing(command: Command, hub: StandInHub) -> None:
+    empty = command("models", "list")
+    assert (empty.code, empty.text) == (0, "no models yet; 'mcnb models fetch' brings one\n")
+    fetched = command("models", "fetch", SMALL)
+    assert fetched.code == 0
+    assert fetched.text.startswith(f"{SMALL} {hub.commit(SMALL)}: ")
+    assert fetched.error.startswith(f"downloading {SMALL}  ")
+    sent = hub.bytes_sent
+    assert command("models", "fetch", SMALL).code == 0
+    assert hub.bytes_sent == sent, "what is here is not fetched again"
+    head, row = command("models", "list").text.splitlines()
+    assert head.split() == ["model", "provider", "size", "folder"]
+    assert row.split()[:2] == [SMALL, "huggingface"]
+    assert head.index("provider") == row.index("huggingface"), "columns are aligned"
+    asked = command("models", "remove", SMALL, input="n\n")
+    assert asked.code == 1
+    assert "Delete the model's files?" in asked.text
+    removed = command("models", "remove", SMALL, "--yes")
+    assert removed.code == 0
+    assert removed.text.startswith(f"{SMALL}: ")
+    assert removed.text.endswith(" freed\n")
+    assert command("models", "list").text == empty.text
+    gone = command("models", "remove", SMALL, "-y")
+    assert gone.code == 1
+    assert f"there is no model {SMALL} on this machine" in gone.error
+
+
+def test_fetching_what_a_file_names(command: Command, folder: Path) -> None:
+    write(folder / "model-compose.yml", document(SMALL))
+    assert command("models", "fetch").text.startswith(f"{SMALL} ")
+    file = write(folder / "other.yml", document(LARGE, allow_pickle=True))
+    assert command("models", "fetch", "-f", file).text.startswith(f"{LARGE} ")
+
+
+def test_pickled_weights_are_refused_with_the_remedy(command: Command) -> None:
+    refused = command("models", "fetch", LARGE)
+    assert (refused.code, refused.data) == (1, b"")
+    assert "pickled weights only" in refused.error
+    assert command("models", "fetch", LARGE, "--allow-pickle").code == 0
+
+
+def test_a_mistyped_name(command: Command) -> None:
+    result = command("models", "fetch", "HuggingFaceTB/SmolLM3-1.7B")
+    assert result.code == 1
+    assert "did you mean HuggingFaceTB/SmolLM" in result.error
+
+
+@pytest.mark.parametrize("command_name", ["fetch", "estimate"])
+@pytest.mark.parametrize("name", ["a b", "a/b/c", "pypi:", "pypi:../x"])
+def test_what_is_no_model(command: Command, command_name: str, name: str) -> None:
+    result = command("models", command_name, name)
+    assert result.code == 2
+    assert result.error.startswith(f"error: {name}: ")
+    assert result.error.count("\n") == 1
+    assert "pydantic" not in result.error
+
+
+def test_nothing_to_fetch(command: Command) -> None:
+    result = command("models", "fetch")
+    assert result.code == 2
+    assert "there is no model-compose.yml" in result.error
+
+
+def test_estimating(command: Command, hub: StandInHub) -> None:
+    result = command("models", "estimate", SMALL, "--context", "100")
+    assert result.code == 0
+    first, head, *rows, last = result.text.splitlines()
+    assert first.startswith(f"{SMALL}: ")
+    assert first.endswith(" parameters; cache for 100 tokens")
+    assert head.split() == ["dtype", "weights", "cache", "total", "fits"]
+    assert [row.split()[0] for row in rows] == ["float32", "bfloat16"]
+    assert last.startswith("free memory: ")
+    assert not [request for request in hub.requests if request.path.endswith((".safetensors", ".bin"))]
+    wrong = command("models", "estimate", SMALL, "--context", "0")
+    assert wrong.code == 2
