@@ -91,7 +91,9 @@ def _pick(parts: Sequence[_Part], name: str | None, what: str) -> _Part:
     known = {part.id: part for part in parts}
     if name is not None:
         if name not in known:
-            raise InvalidInputError(f"there is no {what} '{name}'", hint=suggestion(name, known))
+            given = [key for key in known if not key.startswith("__")]  # names that nobody gave help nobody
+            hint = suggestion(name, given, otherwise=f"its {what} has no id; leave the name out")
+            raise InvalidInputError(f"there is no {what} '{name}'", hint=hint)
         return known[name]
     default = next((part for part in parts if part.default), None)
     if default is not None:

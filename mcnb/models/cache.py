@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from mcnb.compose.schema import ModelSource
@@ -108,6 +109,12 @@ class Lease:
             self._cache._give_back(self._key, idle_timeout)
 
 
+@lru_cache(maxsize=64)
+def _dtype(snapshot: Snapshot, state: Hashable) -> str:
+    """Look once for each state of the files: every run asks."""
+    return stored_dtype(snapshot)
+
+
 class ModelCache:
     """The loaded models of a process."""
 
@@ -143,7 +150,7 @@ class ModelCache:
 
     def _make_ready(self, spec: ModelSpec, control: Control, report: Report) -> Ready:
         snapshot = fetch(spec.source, spec.folder, allow_pickle=spec.allow_pickle, control=control, report=report)
-        placement = choose(spec.device, spec.precision, stored_dtype(snapshot))
+        placement = choose(spec.device, spec.precision, _dtype(snapshot, snapshot.identity))
         key = (snapshot.identity, placement.device, placement.dtype)
         if self._has(key):  # a model in memory does not wait for another one to load
             return Ready(key, hit=True)
@@ -162,7 +169,7 @@ class ModelCache:
             return key in self._entries
 
     def _make_room(self, snapshot: Snapshot, placement: Placement) -> None:
-        width = WIDTHS[placement.dtype] / WIDTHS[stored_dtype(snapshot)]
+        width = WIDTHS[placement.dtype] / WIDTHS[_dtype(snapshot, snapshot.identity)]
         needed = int(snapshot.size * width * LOADING_OVERHEAD)
         while needed > (free := free_memory(placement.device)):
             if not self._evict_oldest():

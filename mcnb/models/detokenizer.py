@@ -12,7 +12,7 @@ CONTEXT_TOKENS = 6
 """Tokens decoded along with new ones, because the space before a token depends on what is before it."""
 
 WINDOW = 24
-"""So many tokens are decoded at once at most, where they can be cut between characters; else twice as many."""
+"""Tokens decoded at once at most, where they can be cut between characters; else twice as many."""
 
 LONGEST_CHARACTER = 4
 """Bytes of UTF-8, and so tokens, that one character takes at most."""
@@ -54,7 +54,7 @@ class Detokenizer:
         if self.stopped:
             return ""
         piece = self._take(token)
-        if len(self._window) >= WINDOW:
+        if len(self._window) in (WINDOW, 2 * WINDOW):
             piece += self._shorten()
         return self._release(piece)
 
@@ -103,8 +103,11 @@ class Detokenizer:
         if len(self._window) < 2 * WINDOW:
             return ""
         self._window = self._window[-CONTEXT_TOKENS:]
-        self._seen = self._known = self._text(self._window)
-        self._waiting = 0
+        self._seen = text = self._text(self._window)
+        if text.endswith(rest):  # every cut goes through a character, so its beginning is not to be looked at
+            self._known = text[: len(text) - len(rest)]
+            return ""
+        self._known, self._waiting = text, 0
         return rest
 
     def _text(self, ids: list[int]) -> str:

@@ -28,8 +28,16 @@ class Waiter(Generic[T]):
 
     def __init__(self, flight: Flight[T], report: Report) -> None:
         self._flight = flight
-        self.report = report
+        self._report = report
         self.future: Future[T] = Future()
+
+    def tell(self, progress: Progress) -> None:
+        """Report progress; one caller's fault must not end the work of the others."""
+        try:
+            self._report(progress)
+        except Exception:
+            _log.exception("progress could not be reported")
+            self._report = no_report
 
     def leave(self) -> None:
         """Stop waiting; the last one to leave waits until the work has stopped."""
@@ -64,7 +72,7 @@ class Flight(Generic[T]):
             self._waiters.append(waiter)
             last = self._last
         if last is not None:
-            report(last)
+            waiter.tell(last)
         return waiter
 
     def leave(self, waiter: Waiter[T]) -> None:
@@ -84,11 +92,7 @@ class Flight(Generic[T]):
             self._last = progress
             waiters = list(self._waiters)
         for waiter in waiters:
-            try:
-                waiter.report(progress)
-            except Exception:  # one caller's fault must not end the work of the others
-                _log.exception("progress could not be reported")
-                waiter.report = no_report
+            waiter.tell(progress)
 
     def _run(self) -> None:
         result: T | None = None

@@ -137,7 +137,7 @@ def _measured(path: Path) -> dict[str, tuple[float, float]]:
     try:
         found = json.loads(path.read_text())
         return {str(key): (float(step), float(prompt)) for key, (step, prompt) in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

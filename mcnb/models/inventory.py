@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mcnb.errors import ModelNotFoundError
-from mcnb.models.home import models_home
+from mcnb.models.home import models_home, writing
 from mcnb.models.sources.hub_cache import hub_cache
 from mcnb.models.sources.pypi import MANIFEST
 
@@ -47,11 +49,14 @@ def remove_model(name: str) -> StoredModel:
     ------
     ModelNotFoundError
         When there is no such model on disk.
+    ModelError
+        When its files cannot be deleted.
     """
     for model in stored_models():
         if model.name == name:
-            for folder in model.folders:
-                shutil.rmtree(folder)
+            with writing(name):
+                for folder in model.folders:
+                    shutil.rmtree(folder)
             return model
     known = ", ".join(model.name for model in stored_models())
     raise ModelNotFoundError(f"there is no model {name} on this machine", hint=f"here are: {known or 'none'}")
@@ -64,7 +69,7 @@ def _packages() -> Iterator[StoredModel]:
 
 
 def _repositories() -> Iterator[StoredModel]:
-    for folder in hub_cache().glob("models--*"):
+    for folder in filter(Path.is_dir, hub_cache().glob("models--*")):
         name = folder.name.removeprefix("models--").replace("--", "/", 1)
         made = models_home() / "converted" / name.replace("/", "--")
         folders = (folder, made) if made.is_dir() else (folder,)
@@ -72,4 +77,9 @@ def _repositories() -> Iterator[StoredModel]:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a download may be under way
+            found = path.lstat()
+            size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return size

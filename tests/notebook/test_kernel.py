@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_a_run_streams_into_its_cell(folder: Path, marathon: Path) -> None:
     ).run()
     updates = [text for text in notebook.updates() if text.startswith(FIRST_LINE)]
     assert len(set(updates)) >= 5
-    assert all(later.startswith(text.rpartition("\n\n[")[0]) for text, later in zip(updates, updates[1:], strict=False))
+    assert all(later.startswith(text.rpartition("\n\n[")[0]) for text, later in itertools.pairwise(updates))
     assert notebook.outputs(0) == [], "loading the extension shows nothing"
     assert "tokens in, 3000 out" in notebook.shown(2), "what is kept is the finished run, once"
     assert notebook.shown(3) == notebook.shown(2)
