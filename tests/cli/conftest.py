@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from mcnb.cli.group import mcnb
 from mcnb.models.cache import shared_cache
-from tests.support.runs import home, models  # noqa: F401
+from tests.support.runs import home, marathon, models  # noqa: F401
 
 
 class Result(NamedTuple):

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.runs import ROOT
+
 COMMAND = [sys.executable, "-m", "mcnb"]
 PATIENCE = 120
 

@@ -11,7 +11,8 @@ import pytest
 
 import mcnb
 from tests.cli.conftest import write
-from tests.cli.processes import ROOT, run
+from tests.cli.processes import run
+from tests.support.runs import ROOT
 
 pytestmark = [pytest.mark.real_model, pytest.mark.timeout(900)]
 

@@ -19,14 +19,6 @@ from tests.cli.processes import Terminal
 DIM = "\x1b[2m"
 
 
-@pytest.fixture(scope="session")
-def marathon(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that recites for so long that it can be interrupted."""
-    from tests.support.tiny_models import reciter
-
-    return reciter(tmp_path_factory.mktemp("models") / "marathon", POEM * 60)
-
-
 def test_text_streams_and_only_the_quiet_line_is_added(folder: Path, models: Models) -> None:
     write(folder / "model-compose.yml", document(models.poet, output={"generated": "${result}"}))
     with Terminal("run", "-i", f"prompt={FIRST_LINE}", "--seed", "3") as terminal:

@@ -31,6 +31,17 @@ CAUSAL = ("smollm3", "gpt2_dialog", "gpt_neo", "codegen", "llama")
 ENCODER_DECODER = ("blenderbot", "t5")
 
 
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models of this size are slower with more threads, by far so when the machine is busy."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Folders of their own for mcnb and the hub's cache, and none of the user's settings."""

@@ -49,7 +49,13 @@ def test_the_cache_is_counted_exactly(name: str, loaded: Loaded, folders: Folder
 
 @pytest.mark.parametrize(
     ("name", "asked", "counted"),
-    [("gpt_neo", None, 2048), ("gpt_neo", 100, 100), ("gpt_neo", 9999, 2048), ("smollm3", None, 4096), ("t5", None, 4096)],
+    [
+        ("gpt_neo", None, 2048),
+        ("gpt_neo", 100, 100),
+        ("gpt_neo", 9999, 2048),
+        ("smollm3", None, 4096),
+        ("t5", None, 4096),
+    ],
 )
 def test_how_many_tokens_are_counted(name: str, asked: int | None, counted: int, folders: Folders) -> None:
     assert {item.context for item in estimate(name, folders(name), asked)} == {counted}
@@ -68,7 +74,9 @@ def test_the_config_is_enough(folders: Folders, tmp_path: Path) -> None:
         ({"hidden_size": "many"}, ModelDamagedError),
     ],
 )
-def test_a_config_that_is_no_use(change: dict[str, Any], error: type[Exception], folders: Folders, tmp_path: Path) -> None:
+def test_a_config_that_is_no_use(
+    change: dict[str, Any], error: type[Exception], folders: Folders, tmp_path: Path
+) -> None:
     config = json.loads((folders("llama") / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, **change, "architectures": None}))
     with pytest.raises(error):

@@ -82,9 +82,7 @@ def test_a_second_time_it_is_there(cache: ModelCache, folders: Folders) -> None:
     second.release()
 
 
-def test_other_names_for_the_same_files_are_one_model(
-    cache: ModelCache, endpoint: StandInHub, tmp_path: Path
-) -> None:
+def test_other_names_for_the_same_files_are_one_model(cache: ModelCache, endpoint: StandInHub, tmp_path: Path) -> None:
     by_name = ModelSpec(from_hub("EleutherAI/gpt-neo-1.3B"), tmp_path)
     commit = endpoint.commit("EleutherAI/gpt-neo-1.3B")
     by_commit = ModelSpec(from_hub("EleutherAI/gpt-neo-1.3B", revision=commit), tmp_path / "elsewhere")
@@ -209,9 +207,7 @@ def test_an_idle_model_leaves_memory(cache: ModelCache, folders: Folders) -> Non
     assert one.owner.loaded.model is None
 
 
-def test_a_model_that_is_used_again_stays(
-    cache: ModelCache, folders: Folders, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_is_used_again_stays(cache: ModelCache, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     timers: list[threading.Timer] = []
 
     class Timer(threading.Timer):
@@ -265,13 +261,13 @@ def test_when_memory_is_short_the_one_used_longest_ago_leaves(
     third.release()
 
 
-def test_what_does_not_fit_is_refused(
-    cache: ModelCache, folders: Folders, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_fit_is_refused(cache: ModelCache, folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     used, idle = lease(cache, spec(folders("gpt_neo"))), lease(cache, spec(folders("llama")))
     idle.release()
     monkeypatch.setattr(cache_module, "free_memory", lambda device: 1000)
-    with pytest.raises(OutOfMemoryError, match=r"t5 needs 0\.0 GB in float32 and cpu has 0\.0 GB free.*models estimate"):
+    with pytest.raises(
+        OutOfMemoryError, match=r"t5 needs 0\.0 GB in float32 and cpu has 0\.0 GB free.*models estimate"
+    ):
         lease(cache, spec(folders("t5")))
     assert [owner.loaded.snapshot.folder.name for owner in cache.loaded()] == ["gpt_neo"]  # what is in use stays
     used.release()

@@ -53,19 +53,19 @@ def test_generations_take_turns(owner: ModelOwner, model: LoadedModel) -> None:
 
 def test_it_uses_as_many_threads_as_the_user_said(model: LoadedModel) -> None:
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
+        torch.set_num_threads(before + 1)
         made = ModelOwner(model)
+        torch.set_num_threads(before)  # for others: this model keeps what it was loaded with
+        counts: list[int] = []
+        handle = model.model.register_forward_hook(lambda *_: counts.append(torch.get_num_threads()))
+        submit(made).future.result(60)
+        handle.remove()
+        made.close()
+        assert made.threads == before + 1
+        assert set(counts) == {before + 1}
     finally:
         torch.set_num_threads(before)
-    counts: list[int] = []
-    handle = model.model.register_forward_hook(lambda *_: counts.append(torch.get_num_threads()))
-    submit(made).future.result(60)
-    handle.remove()
-    made.close()
-    assert made.threads == 1
-    assert set(counts) == {1}
-    torch.set_num_threads(before)
 
 
 def test_a_queued_generation_leaves_the_queue(owner: ModelOwner) -> None:

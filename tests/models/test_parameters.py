@@ -163,14 +163,53 @@ def test_lengths_of_an_encoder_decoder_count_the_start_token() -> None:
     assert (new["max_output_length"], new["min_output_length"]) == (5, 2)
 
 
-@pytest.mark.parametrize("wrong", [{"top_p": 0.0}, {"top_k": -1}, {"num_beams": 1000}, {"temperature": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"top_p": 0.0},
+        {"top_k": -1},
+        {"num_beams": 1000},
+        {"num_beams": "ten"},
+        {"temperature": -1.0},
+        {"temperature": "warm"},
+        {"temperature": float("nan")},
+        {"stop_strings": [3]},
+        {"max_new_tokens": -4},
+    ],
+)
 def test_a_models_impossible_values_are_left_to_the_library(wrong: dict[str, Any]) -> None:
     config = GenerationConfig()
     for name, value in wrong.items():
         setattr(config, name, value)
     given = resolve({}, {}, config, encoder_decoder=False, seed=(1, "user"))
-    (name,) = wrong
-    assert (given[name], given.origins[name]) == (DEFAULTS[name], "library")
+    assert given.values == {**DEFAULTS, "seed": 1}
+    assert {*given.origins.values()} == {"library", "user"}
+
+
+def test_a_models_values_are_taken_in_mcnbs_form() -> None:
+    config = GenerationConfig()
+    for name, value in {"temperature": "0.5", "num_beams": 2.0, "stop_strings": ["a"]}.items():
+        setattr(config, name, value)
+    given = resolve({}, {}, config, encoder_decoder=False, seed=(1, "user"))
+    assert (given["temperature"], given["num_beams"], given["stop_sequences"]) == (0.5, 2, ("a",))
+    assert not given.samples
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"temperature": -5}, "temperature: must be at least 0, got -5"),
+        ({"temperature": float("nan")}, "temperature: expected a finite number, got nan"),
+        ({"top_k": "many"}, "top_k: expected an integer, got 'many'"),
+        ({"early_stopping": "always"}, "early_stopping: expected true or false or 'never', got 'always'"),
+        ({"stop_sequences": {}}, "stop_sequences: expected a text or a list of texts, got a mapping"),
+        ({"top_k": -1, "top_p": 2}, "top_k: must be at least 0, got -1; top_p: must be at most 1, got 2"),
+    ],
+)
+def test_messages(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        check_parameters(given)
+    assert caught.value.message == told
 
 
 def test_a_models_minimum_gives_way_to_an_asked_maximum() -> None:

@@ -13,11 +13,11 @@ from mcnb.compose.schema import PyPISource
 from mcnb.models.cache import ModelCache, ModelSpec
 from mcnb.models.control import Control
 from mcnb.models.estimate import config_folder, estimate
+from mcnb.models.home import home
 from mcnb.models.owner import ModelOwner
 from mcnb.models.parameters import check_parameters
 from mcnb.models.progress import no_report
 from mcnb.models.sources import fetch, pypi
-from mcnb.models.home import home
 
 pytestmark = pytest.mark.real_model
 

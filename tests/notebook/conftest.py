@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
 from mcnb.models.cache import shared_cache
-from tests.support.runs import compose, gate, home, models, runtime  # noqa: F401
+from tests.support.runs import home, marathon, models  # noqa: F401
 
 
 class Shell:

@@ -12,7 +12,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.cli.processes import ROOT
+from tests.support.runs import ROOT
 
 When = Callable[["Notebook"], bool]
 

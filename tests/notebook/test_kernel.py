@@ -30,14 +30,6 @@ def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-@pytest.fixture(scope="session")
-def marathon(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that recites for so long that it can be interrupted."""
-    from tests.support.tiny_models import reciter
-
-    return reciter(tmp_path_factory.mktemp("models") / "marathon", POEM * 60)
-
-
 def test_a_run_streams_into_its_cell(folder: Path, marathon: Path) -> None:
     (folder / "model-compose.yml").write_text(document(marathon, max_output_length=3000))
     notebook = Notebook(

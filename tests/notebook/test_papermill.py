@@ -10,8 +10,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.cli.processes import ROOT
-from tests.support.runs import FIRST_LINE, Models, document
+from tests.support.runs import FIRST_LINE, ROOT, Models, document
 from tests.support.texts import POEM
 
 CELLS = [

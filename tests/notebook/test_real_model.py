@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import ROOT
 from tests.notebook.kernels import Notebook, texts_seen
 from tests.notebook.test_kernel import TOKENS_AFTER, folder  # noqa: F401
+from tests.support.runs import ROOT
 
 pytestmark = [pytest.mark.real_model, pytest.mark.timeout(900)]
 

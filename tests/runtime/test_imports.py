@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runs import Models, document
-
-ROOT = Path(__file__).parents[2]
+from tests.support.runs import ROOT, Models, document
 
 HEAVY = ("torch", "transformers", "huggingface_hub", "ipywidgets", "jupyter_server", "tornado", "numpy")
 

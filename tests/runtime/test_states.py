@@ -1,31 +1,21 @@
-"""A run's states: in order, one terminal one, and cancelled only when computing has stopped."""
+"""A run's states and events: in order, without gaps, and one terminal state."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import mcnb.models.cache
-from mcnb.errors import InvalidInputError, RunCancelledError, RunTimeoutError
+from mcnb.errors import InvalidInputError, RunTimeoutError
 from mcnb.runtime import Compose, Run, Runtime
-from tests.support.runs import FIRST_LINE, LONG_TEXT, Gate, Models, states_of, tokens_of
+from tests.support.runs import FIRST_LINE, Gate, Models, ends_well, is_part_of_the_text, states_of
 from tests.support.texts import POEM
 
 Make = Callable[..., Compose]
 
 PATIENCE = 60
-
-
-def ends_well(compose: Compose) -> None:
-    """The next run works."""
-    assert compose.run(prompt=FIRST_LINE, parameters={"max_output_length": 3}).state == "completed"
-
-
-def is_part_of_the_text(run: Run) -> bool:
-    return LONG_TEXT.startswith(run.text) and len(FIRST_LINE) < len(run.text) < len(LONG_TEXT)
 
 
 def test_a_run_goes_from_pending_to_completed(compose: Make, models: Models) -> None:
@@ -51,165 +41,14 @@ def test_events_are_numbered_without_gaps_and_replayable_from_any(compose: Make,
     assert "".join(event.data["text"] for event in live if event.type == "token") == POEM
 
 
-def test_cancel_while_pending(compose: Make, models: Models, gate: Gate) -> None:
-    loaded = compose(models.poet)
-    ends_well(loaded)
-    loop = loaded.runtime._loop
-    assert loop is not None
-    loop.call_soon_threadsafe(gate.stop_here)
-    assert gate.reached.wait(PATIENCE)
-    run = loaded.submit(prompt=FIRST_LINE)
-    assert run.state == "pending"
-    run.cancel()
-    assert run.state == "cancelling"
-    gate.open()
-    assert run.wait(PATIENCE)
-    assert states_of(run) == ["pending", "cancelling", "cancelled"]
-    assert run.record.generations == []
-    ends_well(loaded)
-
-
-def test_cancel_while_queued(compose: Make, models: Models, gate: Gate) -> None:
-    loaded = compose(models.endless)
-    first = loaded.submit(prompt=FIRST_LINE)
-    gate.at_token(first, 3)
-    assert gate.reached.wait(PATIENCE)
-    second = loaded.submit(prompt=FIRST_LINE)
-    while not second.record.generations:  # it has asked the model, which is busy
-        second.wait_event(len(second.events_after(0)), 0.01)
-    second.cancel()
-    assert second.wait(PATIENCE), "a queued run is cancelled at once, whatever the model does"
-    assert second.text == ""
-    assert second.record.finish_reasons == ["cancelled"]
-    assert not first.done
-    gate.open()
-    first.cancel()
-    assert first.wait(PATIENCE)
-    ends_well(loaded)
-
-
-def test_cancel_while_loading(compose: Make, models: Models, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = mcnb.models.cache.load
-    ended = threading.Event()
-
-    def gated(*arguments: Any, control: Any, **options: Any) -> Any:
-        gate.stop_here()
-        try:
-            return load(*arguments, control=control, **options)
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(mcnb.models.cache, "load", gated)
-    loaded = compose(models.poet)
-    run = loaded.submit(prompt=FIRST_LINE)
-    assert gate.reached.wait(PATIENCE)
-    run.cancel()
-    assert not run.wait(0.05), "a run is not cancelled before its loading has stopped"
-    gate.open()
-    assert run.wait(PATIENCE)
-    assert ended.is_set()
-    assert run.state == "cancelled"
-    assert loaded.runtime.cache.loads == 0
-    ends_well(loaded)
-    assert loaded.runtime.cache.loads == 1
-
-
-def test_cancel_while_the_prompt_is_processed(compose: Make, models: Models, gate: Gate) -> None:
-    loaded = compose(models.dice)
-    ends_well(loaded)
-    model = loaded.runtime.cache.loaded()[0].loaded.model
-    passed: list[str] = []
-    hooks = [
-        model.transformer.h[0].register_forward_hook(lambda *_: gate.stop_here()),
-        model.transformer.h[1].register_forward_hook(lambda *_: passed.append("second layer")),
-    ]
-    run = loaded.submit(prompt=FIRST_LINE)
-    assert gate.reached.wait(PATIENCE)
-    run.cancel()
-    gate.open()
-    assert run.wait(PATIENCE)
-    assert run.state == "cancelled"
-    assert not passed, "computing stops before the next layer"
-    assert run.text == ""
-    for hook in hooks:
-        hook.remove()
-    ends_well(loaded)
-
-
-def test_cancel_while_decoding_keeps_the_partial_text(compose: Make, models: Models, gate: Gate) -> None:
-    loaded = compose(models.endless)
-    run = loaded.submit(prompt=FIRST_LINE)
-    gate.at_token(run, 7)
-    assert gate.reached.wait(PATIENCE)
-    run.cancel()
-    assert run.state == "cancelling"
-    assert not run.wait(0.05), "it computes still"
-    gate.open()
-    assert run.wait(PATIENCE)
-    assert states_of(run) == ["pending", "processing", "cancelling", "cancelled"]
-    assert tokens_of(run) == 7, "not one token more"
-    assert is_part_of_the_text(run)
-    assert run.output is None
-    assert isinstance(run.error, RunCancelledError)
-    assert run.record.state == "cancelled"
-    assert run.record.finish_reasons == ["cancelled"]
-    assert run.record.usage.output_tokens == 7
-    with pytest.raises(RunCancelledError):
-        run.result()
-    ends_well(loaded)
-
-
-def test_cancel_after_the_end_changes_nothing(compose: Make, models: Models) -> None:
-    run = compose(models.poet).run(prompt=FIRST_LINE)
-    before = run.events_after(0)
-    run.cancel()
-    assert run.state == "completed"
-    assert run.events_after(0) == before
-    assert run.error is None
-
-
-def test_cancelling_twice_is_cancelling_once(compose: Make, models: Models, gate: Gate) -> None:
-    run = compose(models.endless).submit(prompt=FIRST_LINE)
-    gate.at_token(run, 2)
-    assert gate.reached.wait(PATIENCE)
-    run.cancel()
-    run.cancel()
-    gate.open()
-    assert run.wait(PATIENCE)
-    assert states_of(run) == ["pending", "processing", "cancelling", "cancelled"]
-
-
-def test_a_listener_may_cancel_its_run(compose: Make, models: Models) -> None:
-    run = compose(models.endless).submit(prompt=FIRST_LINE)
-    run.listen(lambda: run.cancel() if tokens_of(run) >= 4 else None)
-    assert run.wait(PATIENCE)
-    assert run.state == "cancelled"
-
-
-def test_a_listener_that_raises_does_not_hurt_the_run(
-    compose: Make, models: Models, caplog: pytest.LogCaptureFixture
-) -> None:
-    run = compose(models.poet).submit(prompt=FIRST_LINE)
-    calls: list[int] = []
-
-    def broken() -> None:
-        calls.append(1)
-        raise RuntimeError("a listener's own trouble")
-
-    run.listen(broken)
-    assert run.result(PATIENCE) == POEM
-    assert len(calls) == 1
-    assert "a listener to a run's events failed" in caplog.text
-
-
 def test_timeout_while_decoding(compose: Make, models: Models, gate: Gate) -> None:
     loaded = compose(models.endless)
-    ends_well(loaded)
-    run = loaded.submit(prompt=FIRST_LINE, timeout=0.3)
+    run = loaded.submit(prompt=FIRST_LINE, timeout=3600)
     gate.at_token(run, 5)
-    if gate.reached.wait(PATIENCE):
-        with run.control.calling(gate.open):  # goes on when the time is up
-            assert run.wait(PATIENCE)
+    assert gate.reached.wait(PATIENCE)
+    run.control.expire(3600)  # what the timer does when the time is up
+    assert not run.wait(0.05), "it computes still"
+    gate.open()
     check_timeout(run)
     assert is_part_of_the_text(run)
     assert run.record.finish_reasons == ["timeout"]
@@ -231,6 +70,7 @@ def test_timeout_while_loading(compose: Make, models: Models, gate: Gate, monkey
 
 
 def check_timeout(run: Run) -> None:
+    assert run.wait(PATIENCE)
     assert run.state == "failed"
     assert isinstance(run.error, RunTimeoutError)
     last = run.events_after(0)[-1]
@@ -243,27 +83,6 @@ def check_timeout(run: Run) -> None:
 def test_a_timeout_has_to_be_positive(compose: Make, models: Models, timeout: float) -> None:
     with pytest.raises(InvalidInputError, match="timeout"):
         compose(models.poet).submit(prompt="a", timeout=timeout)
-
-
-def test_interrupting_a_blocking_run_cancels_it(compose: Make, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = compose(models.endless)
-    waits: list[Run] = []
-    wait = Run.wait
-
-    def interrupted(run: Run, timeout: float | None = None) -> bool:
-        waits.append(run)
-        if len(waits) == 1:
-            while tokens_of(run) < 3:
-                run.wait_event(len(run.events_after(0)), 0.05)
-            raise KeyboardInterrupt
-        return wait(run, timeout)
-
-    monkeypatch.setattr(Run, "wait", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        loaded.run(prompt=FIRST_LINE)
-    run = loaded.runs[-1]
-    assert run.state == "cancelled"
-    assert is_part_of_the_text(run)
 
 
 def test_the_history_is_bounded(runtime: Runtime, compose: Make, monkeypatch: pytest.MonkeyPatch) -> None:

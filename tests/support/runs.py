@@ -14,6 +14,9 @@ from mcnb.runtime import Compose, Event, Run, Runtime, load
 
 from .texts import POEM, POEM_ZH
 
+ROOT = Path(__file__).parents[2]
+"""Where the package and the examples are."""
+
 FIRST_LINE = POEM.splitlines(keepends=True)[0]
 
 LONG_TEXT = POEM * 12
@@ -63,6 +66,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
         endless=reciter(root / "endless", LONG_TEXT),
         dice=gpt_neo(root / "dice", context=128),
     )
+
+
+@pytest.fixture(scope="session")
+def marathon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that recites 60 poems, some 8,800 tokens: long enough to be interrupted from another process."""
+    from .tiny_models import reciter
+
+    return reciter(tmp_path_factory.mktemp("models") / "marathon", POEM * 60)
 
 
 @pytest.fixture
@@ -134,6 +145,16 @@ def tokens_of(run: Run) -> int:
 def states_of(run: Run) -> list[str]:
     """The run's states, in the order of its events."""
     return [event.data["state"] for event in run.events_after(0) if event.type == "state"]
+
+
+def is_part_of_the_text(run: Run) -> bool:
+    """Whether a run of the endless model has some of its text, and not all."""
+    return LONG_TEXT.startswith(run.text) and len(FIRST_LINE) < len(run.text) < len(LONG_TEXT)
+
+
+def ends_well(compose: Compose) -> None:
+    """Check that the next run works."""
+    assert compose.run(prompt=FIRST_LINE, parameters={"max_output_length": 3}).state == "completed"
 
 
 def job_events(run: Run) -> list[Event]:
