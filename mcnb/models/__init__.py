@@ -2,14 +2,16 @@
 
 ========================  =============================================================================
 ``sources/``              fetch: the Hub, this machine's files, the package index; GGUF conversion
-``snapshot``              a model's files, checked for completeness
+``snapshot``              a model's files, checked for completeness (``model_files`` reads them)
 ``hardware``              which device and dtype, by measured capability
-``loading``               weights into memory
-``cache``                 one copy for everybody in this process
+``loading``               weights into memory, to a ``loaded`` model
+``cache``                 one copy for everybody in this process; a ``flight`` is work many wait for
 ``parameters``            generation parameters and where each value comes from
-``generation``            one generation, token by token
+``generation``            one generation, token by token; its ``rows``, their ``detokenizer``, ``sampling``
 ``owner``                 the one thread that uses a loaded model
+``control``               says stop, to all of them; ``progress`` says how far they are
 ``estimate``              how much memory a model needs, before loading it
+``inventory``             the models on this machine's disk
 ========================  =============================================================================
 
 torch and transformers are imported inside functions: the first loaded model pays for them, not ``import mcnb``.

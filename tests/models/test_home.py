@@ -58,7 +58,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
             assert not (target / content).exists()
             (scratch / content).write_text("x")
         assert [path.name for path in target.iterdir()] == [content]
-    left = target.parent / ".folder-killed"
+    left = target.parent / ".folder~killed"
     left.mkdir()
     with written_whole(target):
         assert not left.exists()

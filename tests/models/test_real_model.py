@@ -53,7 +53,6 @@ def test_it_is_the_model_it_says(owner: ModelOwner) -> None:
     assert sum(parameter.numel() for parameter in loaded.model.parameters()) == 134_515_008
     assert loaded.tokenizer.chat_template
     assert len(dict(loaded.snapshot.digests)) == 1
-    assert "Instruct" in loaded.tokenizer.chat_template or "im_start" in loaded.tokenizer.chat_template
 
 
 def test_it_goes_on_in_english(owner: ModelOwner) -> None:

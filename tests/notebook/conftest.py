@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
 from mcnb.models.cache import shared_cache
-from tests.support.runs import home, marathon, models  # noqa: F401
+from tests.support.runs import ROOT, home, marathon, models  # noqa: F401
 
 
 class Shell:
@@ -93,3 +94,16 @@ def write(shell: Shell) -> Callable[[str], Path]:
         return file
 
     return make
+
+
+@pytest.fixture
+def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
+    """An empty working directory for a real kernel, which finds the package and keeps its own files elsewhere."""
+    made = home / "work"
+    made.mkdir()
+    monkeypatch.chdir(made)
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    path = [str(ROOT), os.environ.get("PYTHONPATH")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
+    return made

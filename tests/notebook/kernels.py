@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +10,6 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
-
-from tests.support.runs import ROOT
 
 When = Callable[["Notebook"], bool]
 
@@ -44,15 +41,7 @@ class Notebook(NotebookClient):
 
     def run(self) -> Notebook:
         """Run all cells; cells that fail keep their errors."""
-        path = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), path]))
-        try:
-            self.execute()
-        finally:
-            if path is None:
-                del os.environ["PYTHONPATH"]
-            else:
-                os.environ["PYTHONPATH"] = path
+        self.execute()
         return self
 
     def updates(self) -> list[str]:

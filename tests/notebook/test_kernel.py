@@ -6,8 +6,6 @@ import itertools
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.notebook.kernels import Notebook, texts_seen
 from tests.support.runs import FIRST_LINE, Models, document
 from tests.support.texts import POEM
@@ -17,17 +15,6 @@ events = r.events_after(0)
 asked = next(e.id for e in events if e.type == "state" and e.data["state"] == "cancelling")
 print(sum(1 for e in events if e.type == "token" and e.id > asked), r.state, r.record.usage.output_tokens)
 """
-
-
-@pytest.fixture
-def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory; kernels keep their own files beside it."""
-    made = home / "work"
-    made.mkdir()
-    monkeypatch.chdir(made)
-    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR"):
-        monkeypatch.setenv(name, str(home / name.lower()))
-    return made
 
 
 def test_a_run_streams_into_its_cell(folder: Path, marathon: Path) -> None:

@@ -10,7 +10,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.support.runs import FIRST_LINE, ROOT, Models, document
+from tests.support.runs import FIRST_LINE, Models, document
 from tests.support.texts import POEM
 
 CELLS = [
@@ -22,16 +22,12 @@ CELLS = [
 
 
 @pytest.fixture
-def notebook(home: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> Path:
+def notebook(folder: Path, models: Models) -> Path:
     """The notebook's file, beside its compose file."""
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR"):
-        monkeypatch.setenv(name, str(home / name.lower()))
-    (home / "model-compose.yml").write_text(document(models.poet))
+    (folder / "model-compose.yml").write_text(document(models.poet))
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=CELLS, metadata=kernel), home / "in.ipynb")
-    return home / "in.ipynb"
+    nbformat.write(new_notebook(cells=CELLS, metadata=kernel), folder / "in.ipynb")
+    return folder / "in.ipynb"
 
 
 def test_parameters_reach_the_run_and_a_failure_ends_the_notebook(notebook: Path) -> None:

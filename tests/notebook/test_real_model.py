@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.notebook.kernels import Notebook, texts_seen
-from tests.notebook.test_kernel import TOKENS_AFTER, folder  # noqa: F401
+from tests.notebook.test_kernel import TOKENS_AFTER
 from tests.support.runs import ROOT
 
 pytestmark = [pytest.mark.real_model, pytest.mark.timeout(900)]
@@ -17,7 +17,7 @@ QUICKSTART = ROOT / "examples" / "quickstart" / "model-compose.yml"
 SHORT = "component: {params: {max_output_length: 8}}"
 
 
-def test_an_interrupt_in_mid_generation(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_an_interrupt_in_mid_generation(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = os.environ.get("MCNB_TEST_HOME")
     if home:
         monkeypatch.setenv("MCNB_HOME", home)
