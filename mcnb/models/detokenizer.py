@@ -38,7 +38,8 @@ class Detokenizer:
 
     def __init__(self, tokenizer: Any, prompt: Sequence[int] = (), stop_sequences: Sequence[str] = ()) -> None:
         self._tokenizer = tokenizer
-        self._window = list(prompt[-CONTEXT_TOKENS:])
+        self._special = frozenset(tokenizer.all_special_ids)
+        self._window = [token for token in prompt[-2 * WINDOW :] if token not in self._special][-CONTEXT_TOKENS:]
         while self._text(self._window).startswith(INCOMPLETE):  # the cut went through a character
             del self._window[0]
         self._seen = self._text(self._window)
@@ -51,7 +52,7 @@ class Detokenizer:
 
     def add(self, token: int) -> str:
         """Take one token; return the text that is now certain, which may be empty."""
-        if self.stopped:
+        if self.stopped or token in self._special:  # a special token says nothing, and nothing depends on it
             return ""
         piece = self._take(token)
         if len(self._window) in (WINDOW, 2 * WINDOW):
@@ -71,10 +72,6 @@ class Detokenizer:
         self._window.append(token)
         self._waiting += 1
         text = self._text(self._window)
-        if text == self._seen != "" and not text.endswith(INCOMPLETE):
-            self._window.pop()  # a special token: it says nothing, and nothing depends on it
-            self._waiting -= 1
-            return ""
         if len(text) > len(self._known) and not text.startswith(self._known):
             # with byte tokens, one that begins a character makes the whole row of them unreadable: read it alone
             self._window, self._known = self._window[-self._waiting :], ""

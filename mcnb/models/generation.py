@@ -20,7 +20,7 @@ from mcnb.models.control import Control
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.parameters import Parameters
 from mcnb.models.rows import FinishReason, GenerationResult, OnText, Rows
-from mcnb.models.sampling import make_sampler, row_seeds
+from mcnb.models.sampling import Sampler, row_seeds
 
 __all__ = ["FinishReason", "GenerationResult", "OnText", "generate"]
 
@@ -119,18 +119,20 @@ _OTHER_ALGORITHMS = (
     "eta_cutoff",
     "force_words_ids",
     "guidance_scale",
+    "max_time",
     "min_p",
     "num_beam_groups",
     "penalty_alpha",
     "prompt_lookup_num_tokens",
     "speculation_type",
     "stop_strings",
+    "token_healing",
     "top_h",
     "typical_p",
     "use_mtp",
     "watermarking_config",
 )
-"""What a model's config may ask for besides our parameters: other ways to choose tokens. Some run downloaded code."""
+"""What a model's config may ask for besides our parameters: other ways to choose tokens, some with downloaded code."""
 
 
 def _arguments(
@@ -139,7 +141,7 @@ def _arguments(
     import torch
     from transformers import LogitsProcessorList, StoppingCriteriaList
 
-    config = copy.deepcopy(loaded.model.generation_config)
+    config = copy.deepcopy(loaded.defaults)
     for name in _OTHER_ALGORITHMS:
         setattr(config, name, None)
     sequences, beams = parameters["num_return_sequences"], parameters["num_beams"]
@@ -169,7 +171,7 @@ def _arguments(
     elif parameters.samples:
         ids, mask = ids.repeat(sequences, 1), mask.repeat(sequences, 1)
         processors.append(
-            make_sampler(
+            Sampler(
                 temperature=parameters["temperature"],
                 top_k=parameters["top_k"],
                 top_p=parameters["top_p"],
@@ -183,7 +185,7 @@ def _arguments(
         "attention_mask": mask.to(device),
         "generation_config": config,
         "logits_processor": processors,
-        "stopping_criteria": StoppingCriteriaList([rows.criterion()]),
+        "stopping_criteria": StoppingCriteriaList([rows]),
     }
 
 

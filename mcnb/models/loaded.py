@@ -28,6 +28,9 @@ class LoadedModel:
         Device and dtype, and why.
     model, tokenizer : Any
         transformers' objects.
+    defaults : transformers.GenerationConfig
+        The model's own; its ``generation_config`` is empty, because ``generate`` would put values of it where a call
+        says none.
     context_length : int or None
         Tokens the model can see at once; None when its positions have no limit.
     load_seconds : float
@@ -40,6 +43,7 @@ class LoadedModel:
     placement: Placement
     model: Any
     tokenizer: Any
+    defaults: Any
     context_length: int | None
     load_seconds: float
     control: Control = field(default_factory=Control)
@@ -52,12 +56,12 @@ class LoadedModel:
     @property
     def end_tokens(self) -> frozenset[int]:
         """The tokens that end a text."""
-        return _ids(self.model.generation_config.eos_token_id) or _ids(self.tokenizer.eos_token_id)
+        return _ids(self.defaults.eos_token_id) or _ids(self.tokenizer.eos_token_id)
 
     @property
     def pad_token(self) -> int:
         """The token that fills finished rows; any end token where the model has none."""
-        for found in (self.model.generation_config.pad_token_id, self.tokenizer.pad_token_id):
+        for found in (self.defaults.pad_token_id, self.tokenizer.pad_token_id):
             if isinstance(found, int):
                 return found
         return min(self.end_tokens, default=0)
@@ -108,12 +112,15 @@ def layers(model: Any) -> Iterator[Any]:
 def release(loaded: LoadedModel) -> None:
     """Let go of a model's memory, and give it back to the system."""
     import gc
+    import weakref
 
     import torch
 
+    traces = [weakref.ref(parameter) for parameter in loaded.model.parameters()]
     loaded.model = None
     loaded.tokenizer = None
-    gc.collect()
+    if any(trace() is not None for trace in traces):
+        gc.collect()  # half a second in which nothing else runs, so only where something still points at a weight
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if sys.platform == "linux":

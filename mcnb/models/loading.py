@@ -77,11 +77,13 @@ def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: 
             model = _model(transformers, config, snapshot, getattr(torch, placement.dtype))
             control.check()
             model.to(placement.device)
+    defaults, model.generation_config = model.generation_config, transformers.GenerationConfig()
     loaded = LoadedModel(
         snapshot,
         placement,
         model.eval().requires_grad_(False),
         tokenizer,
+        defaults,
         find_context_length(model, tokenizer),
         load_seconds=time.perf_counter() - started,
     )

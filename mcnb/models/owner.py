@@ -72,7 +72,7 @@ class ModelOwner:
         return resolve(
             user,
             document,
-            self.loaded.model.generation_config,
+            self.loaded.defaults,
             encoder_decoder=self.loaded.is_encoder_decoder,
             seed=seed,
         )

@@ -87,24 +87,28 @@ class Rows:
         self.first: float | None = None
         result.texts = [""] * sequences
 
-    def criterion(self) -> Any:
-        """Return the stopping criterion through which ``generate`` shows each step."""
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        """Take each row's next token: the stopping criterion through which ``generate`` shows every step.
+
+        Parameters
+        ----------
+        input_ids : torch.Tensor
+            Of shape (rows, tokens so far).
+
+        Returns
+        -------
+        torch.Tensor
+            Of booleans: the rows that are finished.
+        """
         import torch
-        from transformers import StoppingCriteria
 
-        rows = self
-
-        class Follow(StoppingCriteria):  # type: ignore[misc]
-            def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-                rows.loaded.control.check()
-                rows.first = rows.first or time.perf_counter()
-                if rows.parameters.uses_beams:
-                    stopped = [False] * input_ids.shape[0]
-                else:
-                    stopped = [rows.take(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
-                return torch.tensor(stopped, dtype=torch.bool, device=input_ids.device)
-
-        return Follow()
+        self.loaded.control.check()
+        self.first = self.first or time.perf_counter()
+        if self.parameters.uses_beams:
+            stopped = [False] * input_ids.shape[0]
+        else:
+            stopped = [self.take(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
+        return torch.tensor(stopped, dtype=torch.bool, device=input_ids.device)
 
     def take(self, row: int, token: int) -> bool:
         """Take a row's next token; return whether the row is finished."""

@@ -60,8 +60,8 @@ def candidates(scores: Any, *, temperature: float, top_k: int, top_p: float) -> 
     return weights, tokens
 
 
-def make_sampler(*, temperature: float, top_k: int, top_p: float, seeds: Sequence[int], device: str) -> Any:
-    """Return a logits processor that draws one token for each row; see ``candidates`` for the parameters.
+class Sampler:
+    """A logits processor that draws one token for each row; see ``candidates`` for the other parameters.
 
     Parameters
     ----------
@@ -70,20 +70,19 @@ def make_sampler(*, temperature: float, top_k: int, top_p: float, seeds: Sequenc
     device : str
         Where the scores are.
     """
-    import torch
-    from transformers import LogitsProcessor
 
-    generators = [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+    def __init__(self, *, temperature: float, top_k: int, top_p: float, seeds: Sequence[int], device: str) -> None:
+        import torch
 
-    class Sampler(LogitsProcessor):  # type: ignore[misc]
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            """Take scores of shape (rows, vocabulary); return them with one finite entry a row."""
-            weights, tokens = candidates(scores, temperature=temperature, top_k=top_k, top_p=top_p)
-            drawn = torch.cat(
-                [torch.multinomial(row, 1, generator=g) for row, g in zip(weights, generators, strict=True)]
-            ).unsqueeze(-1)
-            chosen = drawn if tokens is None else tokens.gather(-1, drawn)
-            only = torch.full_like(scores, float("-inf"))
-            return only.scatter_(-1, chosen, 0.0)
+        self._how: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        self._generators = [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
 
-    return Sampler()
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Take scores of shape (rows, vocabulary); return them with one finite entry a row."""
+        import torch
+
+        weights, tokens = candidates(scores, **self._how)
+        rows = zip(weights, self._generators, strict=True)
+        drawn = torch.cat([torch.multinomial(row, 1, generator=g) for row, g in rows]).unsqueeze(-1)
+        chosen = drawn if tokens is None else tokens.gather(-1, drawn)
+        return torch.full_like(scores, float("-inf")).scatter_(-1, chosen, 0.0)

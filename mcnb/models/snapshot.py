@@ -23,6 +23,9 @@ TOKENIZERS = (
 )
 """The files of each kind of tokenizer. Of a kind that lacks one, transformers makes an empty vocabulary, silently."""
 
+BYTE_TOKENIZERS = ("ByT5Tokenizer",)
+"""Tokenizers whose tokens are bytes: they have no such files."""
+
 IDENTITY = (".safetensors", ".bin", ".json", ".model", ".spm", ".tiktoken", ".txt", ".jinja")
 """Endings of the files that make a model what it is."""
 
@@ -118,6 +121,9 @@ def _check_files(name: str, folder: Path, form: Format, files: tuple[Path, ...],
 
 
 def _check_tokenizer(folder: Path, name: str) -> None:
+    settings = folder / "tokenizer_config.json"
+    if settings.is_file() and read_json(settings, name).get("tokenizer_class") in BYTE_TOKENIZERS:
+        return
     missing = [[item for item in kind if not (folder / item).is_file()] for kind in TOKENIZERS]
     if all(missing):
         begun = [items for items, kind in zip(missing, TOKENIZERS, strict=True) if len(items) < len(kind)]

@@ -65,7 +65,7 @@ def parameters(model: LoadedModel, *, seed: int = 7, **user: Any) -> Parameters:
     return resolve(
         check_parameters(user),
         {},
-        model.model.generation_config,
+        model.defaults,
         encoder_decoder=model.is_encoder_decoder,
         seed=(seed, "user"),
     )

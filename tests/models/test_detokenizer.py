@@ -50,6 +50,7 @@ class Counting:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self.all_special_ids = tokenizer.all_special_ids
         self.lengths: list[int] = []
 
     def decode(self, ids: list[int], **options: Any) -> str:
@@ -153,6 +154,8 @@ def test_a_prompt_cut_within_a_character_does_not_spoil_the_text(tokenizers: Tok
 class Scripted:
     """A tokenizer whose tokens are bytes of our choice."""
 
+    all_special_ids = ()
+
     def __init__(self, *tokens: bytes) -> None:
         self.tokens = tokens
 
@@ -168,6 +171,18 @@ def test_tokens_that_end_one_character_and_begin_the_next() -> None:
     pieces = pieces_of(tokenizer, range(len(parts)))
     assert "".join(pieces) == text
     assert not [piece for piece in pieces if INCOMPLETE in piece]
+
+
+@LOOSE
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_a_tokenizer_that_drops_what_is_incomplete(text: str) -> None:
+    class Dropping(Scripted):  # like ByT5's
+        def decode(self, ids: list[int], **_: Any) -> str:
+            return b"".join(self.tokens[number] for number in ids).decode("utf-8", "ignore")
+
+    data = text.encode()
+    tokenizer = Dropping(*(data[at : at + 1] for at in range(len(data))))
+    assert "".join(pieces_of(tokenizer, range(len(data)))) == text
 
 
 def test_stop_sequences_do_not_depend_on_the_pieces() -> None:
@@ -227,6 +242,7 @@ def test_the_work_does_not_grow_with_the_text(name: str, tokenizers: Tokenizers)
         "a word, then special tokens": [word, *[special] * 3000],
         "half a character, then special tokens": [half, *[special] * 3000],
         "halves of characters": [half] * 3000,
+        "tokens of no text": [len(tokenizer) + 5] * 3000,
         "words and halves": [word, half] * 1500,
         "a long text": (tokenizer(POEM + POEM_ZH, add_special_tokens=False)["input_ids"] * 10)[:3000],
     }

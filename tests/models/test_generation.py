@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +37,12 @@ GREEDY = {**PLAIN, "do_sample": False}
 def alone(model: LoadedModel, prompt: str, **options: Any) -> torch.Tensor:
     """What transformers' own ``generate`` says; the prompt's tokens, or the start token, are left out."""
     tokens = model.tokenizer(prompt, return_tensors="pt")
-    options = {"max_length": None, "pad_token_id": model.pad_token, **options}
+    config = copy.deepcopy(model.defaults)
+    config.update(**{"max_length": None, "pad_token_id": model.pad_token, **options})
     with torch.inference_mode():
-        output = model.model.generate(tokens["input_ids"], attention_mask=tokens["attention_mask"], **options)
+        output = model.model.generate(
+            tokens["input_ids"], attention_mask=tokens["attention_mask"], generation_config=config
+        )
     given = 1 if model.is_encoder_decoder else tokens["input_ids"].shape[1]
     return output[0, given:]
 
@@ -186,9 +193,59 @@ def test_a_repeated_token_is_punished(loaded: Loaded) -> None:
     assert punished.text == text_of(model, PROMPT, output)
 
 
-def test_the_models_own_config_is_left_alone(loaded: Loaded) -> None:
+def test_the_models_own_defaults_are_left_alone(loaded: Loaded) -> None:
     model = loaded("blenderbot")
-    before = model.model.generation_config.to_dict()
+    before = model.defaults.to_dict()
     say(model, num_beams=2, max_output_length=5)
-    assert model.model.generation_config.to_dict() == before
+    assert model.defaults.to_dict() == before
     assert parameters(model)["num_beams"] == 10
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"penalty_alpha": 0.6, "top_k": 4},
+        {"prompt_lookup_num_tokens": 3},
+        {"num_beam_groups": 2, "diversity_penalty": 0.5, "num_beams": 4},
+        {"guidance_scale": 1.5},
+        {"min_p": 0.3, "typical_p": 0.5, "epsilon_cutoff": 3e-4},
+        {"dola_layers": "high"},
+        {"watermarking_config": {"bias": 2.0}},
+        {
+            "max_length": 7,
+            "max_new_tokens": 3,
+            "max_time": 1e-9,
+            "temperature": 5.0,
+            "renormalize_logits": True,
+        },
+    ],
+    ids=lambda own: next(iter(own)),
+)
+def test_a_model_does_not_choose_another_algorithm(own: dict[str, Any], tmp_path: Path) -> None:
+    folder = tiny_models.gpt_neo(tmp_path / "neo")
+    expected = say(load_folder(folder), **GREEDY).text
+    settings = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(settings | own))
+    assert say(load_folder(folder), **GREEDY).text == expected
+
+
+def test_a_models_stop_strings_are_stop_sequences(tmp_path: Path) -> None:
+    folder = tiny_models.reciter(tmp_path / "reciter", POEM)
+    settings = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(settings | {"stop_strings": ["skies"]}))
+    said = say(load_folder(folder), POEM[:28])
+    assert said.text == POEM[28 : POEM.index("skies")]
+    assert said.reason == "stop_sequence"
+
+
+def test_nothing_of_a_generation_stays_behind(loaded: Loaded) -> None:
+    model = loaded("gpt_neo")
+    gc.collect()
+    gc.disable()
+    try:
+        said = say(model, do_sample=True, max_output_length=3)
+        trace = weakref.ref(said.result)
+        del said
+        assert trace() is None  # no cycle holds it until the collector comes
+    finally:
+        gc.enable()

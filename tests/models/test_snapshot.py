@@ -115,6 +115,20 @@ def test_a_tokenizer_without_words_is_noticed(name: str, copied: Any) -> None:
         load_folder(folder)
 
 
+def test_a_tokenizer_of_bytes_needs_no_vocabulary(copied: Any) -> None:
+    from transformers import ByT5Tokenizer, T5Config, T5ForConditionalGeneration
+
+    folder = copied("t5")
+    (folder / "tokenizer.json").unlink()
+    tokenizer = ByT5Tokenizer()
+    tokenizer.save_pretrained(folder)
+    config = T5Config(vocab_size=384, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4, decoder_start_token_id=0)
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    model = load_folder(folder)
+    assert model.tokenizer.decode(model.tokenizer("世界").input_ids, skip_special_tokens=True) == "世界"
+    assert say(model, max_output_length=4, num_beams=1).result.output_tokens == 4
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "3", '"x"', "[" * 100_000, "\xff", "", "nul"])
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"])
 def test_json_that_is_none(name: str, content: str, copied: Any) -> None:
