@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mcnb.compose import Document, Environment, Inputs, load_document, parse_text_value
+from mcnb.compose import Document, Environment, Inputs, load_document, parse_pair, parse_text_value
 from mcnb.errors import InvalidInputError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -45,7 +45,7 @@ def environment_options(command: _Command) -> _Command:
     @click.option("-e", "--env", "env", multiple=True, metavar="NAME=VALUE", help="Value for ${env.NAME}.")
     @functools.wraps(command)
     def wrapped(env_files: tuple[str, ...], env: tuple[str, ...], **rest: Any) -> Any:
-        overrides = dict(_pair(text, "-e") for text in env)
+        overrides = dict(parse_pair(text, "-e") for text in env)
         return command(environment=Environment(tuple(map(Path, env_files)), overrides), **rest)
 
     return wrapped  # type: ignore[return-value]
@@ -63,13 +63,6 @@ def document_options(command: _Command) -> _Command:
     return wrapped  # type: ignore[return-value]
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InvalidInputError(f"{option} {text}: expected NAME=VALUE")
-    return name, value
-
-
 def read_input(document: Document, workflow: str | None, whole: str | None, pairs: tuple[str, ...]) -> dict[str, Any]:
     """Put ``--input`` and ``-i`` together; values of ``-i`` get the type of the workflow's input.
 
@@ -83,7 +76,7 @@ def read_input(document: Document, workflow: str | None, whole: str | None, pair
         raise InvalidInputError("--input has to be a JSON object of names to values")
     inputs: Inputs = document.inputs(workflow)
     for text in pairs:
-        name, value = _pair(text, "-i")
+        name, value = parse_pair(text, "-i")
         values[name] = parse_text_value(inputs, name, value)
     return values
 

@@ -4,7 +4,7 @@ It needs neither torch nor Jupyter: a file can be validated on any machine.
 """
 
 from mcnb.compose.document import Document
-from mcnb.compose.input_check import check_input, parse_text_value
+from mcnb.compose.input_check import check_input, parse_pair, parse_text_value
 from mcnb.compose.inputs import Input, Inputs
 from mcnb.compose.json_schema import document_schema, input_schema
 from mcnb.compose.loading import Environment, document_from_source, load_document
@@ -19,5 +19,6 @@ __all__ = [
     "document_schema",
     "input_schema",
     "load_document",
+    "parse_pair",
     "parse_text_value",
 ]

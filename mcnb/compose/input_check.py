@@ -79,6 +79,20 @@ def _wrong(item: Input, value: Any) -> str | None:
     return None
 
 
+def parse_pair(text: str, option: str) -> tuple[str, str]:
+    """Split the text of an option like ``-i NAME=VALUE``; `option` is its name, for the message.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no name or no ``=``.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidInputError(f"{option} {text}: expected NAME=VALUE")
+    return name, value
+
+
 def parse_text_value(inputs: Inputs, name: str, text: str) -> Any:
     """Turn the text of ``-i name=text`` into a value of the input's type.
 

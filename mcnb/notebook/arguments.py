@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
-from mcnb.compose import Document, Environment, parse_text_value
+from mcnb.compose import Document, Environment, parse_pair, parse_text_value
 from mcnb.compose.nodes import to_plain
 from mcnb.compose.suggest import did_you_mean, suggestion
 from mcnb.compose.yaml_reader import read_text
@@ -96,7 +96,7 @@ def parse(parser: Parser, line: str) -> argparse.Namespace:
 
 def environment(pairs: list[str]) -> Environment:
     """Return the environment that ``-e NAME=VALUE`` options make."""
-    return Environment(overrides=dict(_pair(text, "-e") for text in pairs))
+    return Environment(overrides=dict(parse_pair(text, "-e") for text in pairs))
 
 
 def read_inputs(
@@ -114,7 +114,7 @@ def read_inputs(
     if arguments.whole is not None:
         values.update(_mapping(_value(arguments.whole, variables), "--input"))
     for text in arguments.pairs:
-        name, value = _pair(text, "-i")
+        name, value = parse_pair(text, "-i")
         is_variable = value.startswith("$") and value[1:].isidentifier()
         values[name] = _value(value, variables) if is_variable else parse_text_value(inputs, name, value)
     return values
@@ -170,10 +170,3 @@ def _value(text: str, variables: Mapping[str, Any]) -> Any:
         known = [known for known in variables if not known.startswith("_")]
         raise InvalidInputError(f"there is no variable '{name}' in this notebook", hint=did_you_mean(name, known))
     return variables[name]
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InvalidInputError(f"{option} {text}: expected NAME=VALUE")
-    return name, value
