@@ -34,6 +34,7 @@ def test_the_public_names():
         "document_schema",
         "input_schema",
         "load_document",
+        "parse_pair",
         "parse_text_value",
     }
     assert all(hasattr(mcnb.compose, name) for name in mcnb.compose.__all__)
