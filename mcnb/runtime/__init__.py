@@ -14,6 +14,7 @@
 ``compose``    Compose: a Document with a Runtime, what ``mcnb.load`` returns
 ``wording``    the sentences all interfaces show: progress, the quiet last line
 ``rich``       what a run looks like in a notebook
+``table``      rows for reading, and for pandas
 =============  ==========================================================================
 """
 
