@@ -1,9 +1,9 @@
-"""The command: ``mcnb run | repeat | validate | schema | render | models``.
+"""The command: ``mcnb run | repeat | validate | schema | graph | render | models``.
 
 ===============  ===========================================================
 ``group``        the command itself, its errors and exit codes
 ``run``          ``mcnb run`` and ``mcnb repeat``
-``document``     ``mcnb validate``, ``mcnb schema``, ``mcnb render``
+``document``     ``mcnb validate | schema | graph | render``
 ``models``       ``mcnb models list | fetch | estimate | remove``
 ``options``      options that several commands share
 ``terminal``     progress lines, streamed text, the quiet last line

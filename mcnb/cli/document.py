@@ -1,4 +1,4 @@
-"""``mcnb validate``, ``mcnb schema``, ``mcnb render``."""
+"""``mcnb validate``, ``mcnb schema``, ``mcnb graph``, ``mcnb render``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mcnb.cli.run import as_text, print_output
 from mcnb.compose import document_schema, input_schema
 from mcnb.compose.expressions import parse_template
 from mcnb.compose.expressions import render as render_tree
+from mcnb.compose.graph import mermaid
 from mcnb.errors import InvalidInputError
 from mcnb.runtime.wording import workflow_name
 
@@ -41,6 +42,15 @@ def schema(open_document: OpenDocument, workflow: str | None, whole: bool) -> No
         document = open_document()
         found = input_schema(document.inputs(workflow), document.workflow(workflow))
     click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+@click.command()
+@click.argument("workflow", required=False)
+@document_options
+def graph(open_document: OpenDocument, workflow: str | None) -> None:
+    """Print the picture of a workflow, in Mermaid's language."""
+    document = open_document()
+    click.echo(mermaid(document, document.workflow(workflow)), nl=False)
 
 
 @click.command()

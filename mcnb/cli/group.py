@@ -19,6 +19,7 @@ _COMMANDS = {
     "repeat": "mcnb.cli.run",
     "validate": "mcnb.cli.document",
     "schema": "mcnb.cli.document",
+    "graph": "mcnb.cli.document",
     "render": "mcnb.cli.document",
     "models": "mcnb.cli.models",
 }

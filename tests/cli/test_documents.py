@@ -1,4 +1,4 @@
-"""``mcnb validate``, ``mcnb schema``, ``mcnb render``."""
+"""``mcnb validate``, ``mcnb schema``, ``mcnb graph``, ``mcnb render``."""
 
 from __future__ import annotations
 
@@ -105,6 +105,15 @@ def test_the_schema_of_documents_needs_no_document(command: Command) -> None:
     assert result.code == 0
     Draft202012Validator.check_schema(json.loads(result.text))
     assert command("schema").code == 2
+
+
+def test_the_picture_of_a_workflow(command: Command, folder: Path) -> None:
+    file = write(folder / "other.yml", SEVERAL)
+    result = command("graph", "long", "-f", file)
+    assert (result.code, result.error) == (0, "")
+    assert result.text.startswith("graph TD\n    J1((")
+    assert result.text.endswith("J1 --> Output((Output))\n")
+    assert command("graph", "lnog", "-f", file).error == "error: there is no workflow 'lnog'; did you mean 'long'?\n"
 
 
 def test_rendering(command: Command, folder: Path) -> None:
