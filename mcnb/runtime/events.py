@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-_TURN = 0.5
-"""Seconds."""
+from mcnb.runtime.changes import Changes
 
 EventType: TypeAlias = Literal["state", "job", "download", "convert", "load", "token", "output"]
 
@@ -24,7 +21,8 @@ class Event:
     id : int
         1, 2, 3...: without gaps within a run.
     type : str
-        ``state`` (``state``, ``error``), ``job`` (``job``, ``state``, ``item``, ``items``), ``download``, ``convert``
+        ``state`` (``state``, ``error``; when interrupted also the fields of the ``Interruption``), ``job`` (``job``,
+        ``state``, ``item``, ``items``), ``download``, ``convert``
         and ``load`` (``what``, ``done``, ``total``, ``unit``), ``token`` (``job``, ``item``, ``text``, ``tokens``,
         ``streamed``: whether the text is a piece of the run's own text), ``output`` (``output``).
     data : dict
@@ -43,34 +41,22 @@ class Event:
         return {"id": self.id, "type": self.type, "time": self.time, **self.data}
 
 
-class EventLog:
+class EventLog(Changes):
     """The events of one run, for any number of readers in any thread."""
 
     def __init__(self) -> None:
+        super().__init__("a run's events")
         self._events: list[Event] = []
-        self._changed = threading.Condition()
         self._closed = False
-        self._listeners: list[Callable[[], None]] = []
 
     def add(self, kind: EventType, data: dict[str, Any], *, last: bool = False) -> None:
         """Add an event; after the last one nothing is added any more. Call ``tell`` when no lock is held."""
-        with self._changed:
+        with self.lock:
             if self._closed:
                 return
             self._events.append(Event(len(self._events) + 1, kind, data))
             self._closed = last
-            self._changed.notify_all()
-
-    def tell(self) -> None:
-        """Call the listeners. One that raises is not called again: a run does not end with those who watch it."""
-        with self._changed:
-            listeners = list(self._listeners)
-        for listener in listeners:
-            try:
-                listener()
-            except Exception:
-                self._forget(listener)
-                logging.getLogger(__name__).exception("a listener to a run's events failed")
+            self.lock.notify_all()
 
     @property
     def closed(self) -> bool:
@@ -79,7 +65,7 @@ class EventLog:
 
     def after(self, number: int) -> list[Event]:
         """Return the events that came after the one with a number."""
-        with self._changed:
+        with self.lock:
             return self._events[number:]
 
     def wait(self, number: int, timeout: float | None = None) -> bool:
@@ -90,22 +76,11 @@ class EventLog:
         bool
             False when the timeout passed first.
         """
-        return self._wait_for(lambda: len(self._events) > number or self._closed, timeout)
-
-    def _wait_for(self, predicate: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait in short turns: on some systems a thread that waits without a limit cannot be interrupted."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = _TURN if end is None else min(_TURN, end - time.monotonic())
-            with self._changed:
-                if self._changed.wait_for(predicate, max(0.0, left)):
-                    return True
-            if end is not None and time.monotonic() >= end:
-                return False
+        return self.wait_until(lambda: len(self._events) > number or self._closed, timeout)
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait for the last event; return False when the timeout passed first."""
-        return self._wait_for(lambda: self._closed, timeout)
+        return self.wait_until(lambda: self._closed, timeout)
 
     def follow(self, after: int = 0) -> Iterator[Event]:
         """Yield the events after a number, waiting for new ones, to the last one."""
@@ -116,14 +91,3 @@ class EventLog:
             after += len(new)
             if self._closed and not self.after(after):
                 return
-
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` after every event, from whatever thread adds it; return how to stop that."""
-        with self._changed:
-            self._listeners.append(listener)
-        return lambda: self._forget(listener)
-
-    def _forget(self, listener: Callable[[], None]) -> None:
-        with self._changed:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
