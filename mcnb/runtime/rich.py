@@ -22,7 +22,7 @@ _QUIET = "font-size: 0.85em; opacity: 0.72; margin: 0.2em 0"
 _RECORD = "font-size: 0.8em; max-height: 24em; overflow: auto"
 
 
-def mimebundle(run: Run, *, progress: Event | None = None) -> dict[str, Any]:
+def mimebundle(run: Run, *, progress: Event | None = None, with_record: bool = True) -> dict[str, Any]:
     """Return the representations of a run in its present state, by MIME type.
 
     Parameters
@@ -31,12 +31,14 @@ def mimebundle(run: Run, *, progress: Event | None = None) -> dict[str, Any]:
         In any state.
     progress : Event, optional
         The latest event that tells how far it is, while there is no text yet.
+    with_record : bool
+        Whether the HTML of a finished run holds its record, folded.
     """
     body, note = _body(run), _note(run, progress)
     plain = "\n\n".join(part for part in (body, f"[{note}]" if note else "") if part)
     return {
         "text/plain": plain,
-        "text/html": _html(run, body, note),
+        "text/html": _html(run, body, note, with_record=with_record),
         "text/markdown": "\n\n".join(part for part in (_fenced(body), f"*{note}*" if note else "") if part),
     }
 
@@ -63,11 +65,11 @@ def _note(run: Run, progress: Event | None) -> str:
     return note
 
 
-def _html(run: Run, body: str, note: str) -> str:
+def _html(run: Run, body: str, note: str, *, with_record: bool) -> str:
     parts = [f'<div style="{_TEXT}">{html.escape(body)}</div>'] if body else []
     if note:
         parts.append(f'<div style="{_QUIET}">{html.escape(note)}</div>')
-    if run.done and run.record.generations:
+    if with_record and run.done and run.record.generations:
         record = html.escape(json.dumps(_record(run), ensure_ascii=False, indent=2, default=str))
         parts.append(
             f'<details style="{_QUIET}"><summary>record</summary><pre style="{_RECORD}">{record}</pre></details>'
