@@ -19,10 +19,10 @@ from mcnb.errors import (
 from mcnb.models.control import Control
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.parameters import Parameters
-from mcnb.models.rows import FinishReason, GenerationResult, OnText, Rows
+from mcnb.models.rows import FinishReason, GenerationResult, OnPrompt, OnText, Rows
 from mcnb.models.sampling import Sampler, row_seeds
 
-__all__ = ["FinishReason", "GenerationResult", "OnText", "generate"]
+__all__ = ["FinishReason", "GenerationResult", "OnPrompt", "OnText", "generate"]
 
 
 def generate(
@@ -33,6 +33,7 @@ def generate(
     control: Control,
     on_text: OnText,
     result: GenerationResult,
+    on_prompt: OnPrompt | None = None,
 ) -> None:
     """Generate, filling `result` as it goes, so that a partial text survives whatever ends it.
 
@@ -50,6 +51,8 @@ def generate(
         Gets the pieces of the first sequence; all at the end when beams are searched.
     result : GenerationResult
         Filled here.
+    on_prompt : callable, optional
+        Told the tokens of the prompt and the output budget before anything is computed.
 
     Raises
     ------
@@ -62,6 +65,8 @@ def generate(
     result.prompt_tokens = length
     result.batch_invariant = not (parameters.uses_beams and parameters.samples)
     _budget(loaded, length, parameters, result)
+    if on_prompt is not None:
+        on_prompt(length, result.output_budget)
     rows = Rows(loaded, tokens["input_ids"][0].tolist(), parameters, on_text, result)
     loaded.control = control
     try:

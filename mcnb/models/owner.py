@@ -13,7 +13,7 @@ from typing import Any
 
 from mcnb.errors import InternalError, McnbError
 from mcnb.models.control import Control
-from mcnb.models.generation import GenerationResult, OnText, generate
+from mcnb.models.generation import GenerationResult, OnPrompt, OnText, generate
 from mcnb.models.loaded import LoadedModel, release
 from mcnb.models.parameters import Origin, Parameters, resolve
 
@@ -36,6 +36,7 @@ class Generation:
     parameters: Parameters
     control: Control
     on_text: OnText
+    on_prompt: OnPrompt | None = None
     result: GenerationResult = field(default_factory=GenerationResult)
     future: Future[GenerationResult] = field(default_factory=Future)
     submitted: float = field(default_factory=time.perf_counter)
@@ -77,9 +78,17 @@ class ModelOwner:
             seed=seed,
         )
 
-    def submit(self, prompt: str, parameters: Parameters, *, control: Control, on_text: OnText) -> Generation:
-        """Queue a generation; never blocks."""
-        generation = Generation(prompt, parameters, control, on_text)
+    def submit(
+        self,
+        prompt: str,
+        parameters: Parameters,
+        *,
+        control: Control,
+        on_text: OnText,
+        on_prompt: OnPrompt | None = None,
+    ) -> Generation:
+        """Queue a generation; never blocks. `on_text` and `on_prompt` are called by the owner's thread."""
+        generation = Generation(prompt, parameters, control, on_text, on_prompt)
         with self._lock:
             if self._closed:
                 _settle(generation, InternalError(f"{self.loaded.snapshot.name} has left memory"))
@@ -118,6 +127,7 @@ class ModelOwner:
                 control=generation.control,
                 on_text=generation.on_text,
                 result=generation.result,
+                on_prompt=generation.on_prompt,
             )
         except McnbError as error:
             _settle(generation, error)

@@ -14,7 +14,13 @@ from mcnb.models.parameters import Parameters
 FinishReason: TypeAlias = Literal["eos", "stop_sequence", "max_output_length", "context_full", "cancelled", "timeout"]
 
 OnText: TypeAlias = Callable[[str, int], None]
-"""Called with each new piece of text of the first sequence, and the number of tokens so far."""
+"""Called with each new piece of text of the first sequence, and the number of tokens so far.
+
+While beams are searched the pieces are empty: which text is the best one is known only at the end.
+"""
+
+OnPrompt: TypeAlias = Callable[[int, int], None]
+"""Called before the prompt is processed, with its tokens and how many new ones may follow."""
 
 
 @dataclass
@@ -63,7 +69,7 @@ class Rows:
     parameters : Parameters
         Those of the generation.
     on_text : callable
-        Gets the pieces of the first row; those of beams all at the end, when the best one is known.
+        Gets the pieces of the first row; of beams the number of steps, and the pieces all at the end.
     result : GenerationResult
         Filled whenever a row is complete or cut.
     """
@@ -80,6 +86,7 @@ class Rows:
         sequences = parameters["num_return_sequences"]
         self.pieces: list[list[str]] = [[] for _ in range(sequences)]
         self.counts = [0] * sequences
+        self.steps = 0
         self.reasons: list[FinishReason | None] = [None] * sequences
         stops = parameters["stop_sequences"]
         self.readers = [Detokenizer(loaded.tokenizer, self.prompt, stops) for _ in range(sequences)]
@@ -104,7 +111,9 @@ class Rows:
 
         self.loaded.control.check()
         self.first = self.first or time.perf_counter()
+        self.steps += 1
         if self.parameters.uses_beams:
+            self.on_text("", self.steps)
             stopped = [False] * input_ids.shape[0]
         else:
             stopped = [self.take(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
@@ -133,7 +142,8 @@ class Rows:
         if text:
             self.pieces[row].append(text)
         if row == 0 and (text or self.counts[0] == 1):
-            self.on_text(text, self.counts[0])
+            beams = self.parameters.uses_beams  # whose steps are told already: the number never goes back
+            self.on_text(text, max(self.counts[0], self.steps) if beams else self.counts[0])
 
     def complete(self, output: Any) -> None:
         """Take the finished sequences; those of beams arrive only now."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from mcnb.runtime.changes import Changes
 
-EventType: TypeAlias = Literal["state", "job", "download", "convert", "load", "token", "output"]
+EventType: TypeAlias = Literal["state", "job", "download", "convert", "load", "prompt", "token", "output"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,10 @@ class Event:
         1, 2, 3...: without gaps within a run.
     type : str
         ``state`` (``state``, ``error``; when interrupted also the fields of the ``Interruption``), ``job`` (``job``,
-        ``state``, ``item``, ``items``), ``download``, ``convert``
-        and ``load`` (``what``, ``done``, ``total``, ``unit``), ``token`` (``job``, ``item``, ``text``, ``tokens``,
-        ``streamed``: whether the text is a piece of the run's own text), ``output`` (``output``).
+        ``state``, ``item``, ``items``), ``download``, ``convert`` and ``load`` (``what``, ``done``, ``total``,
+        ``unit``), ``prompt`` (``job``, ``item``, ``tokens`` of the prompt, ``budget``: how many may follow; before the
+        prompt is processed), ``token`` (``job``, ``item``, ``text``, ``tokens``, ``streamed``: whether the text is a
+        piece of the run's own text), ``output`` (``output``).
     data : dict
         The fields named above.
     time : float

@@ -52,19 +52,22 @@ def test_nothing_is_streamed_before_the_best_is_known(loaded: Loaded) -> None:
     model = loaded("gpt_neo")
     pieces: list[str] = []
     steps: list[int] = []
-    handle = model.model.register_forward_hook(lambda *_: steps.append(len(pieces)))
+    counts: list[int] = []
+    handle = model.model.register_forward_hook(lambda *_: steps.append(len("".join(pieces))))
     result = GenerationResult()
     generate(
         model,
         PROMPT,
         parameters(model, num_beams=2, do_sample=False, max_output_length=6),
         control=Control(),
-        on_text=lambda text, tokens: pieces.append(text),
+        on_text=lambda text, tokens: (pieces.append(text), counts.append(tokens)),
         result=result,
     )
     handle.remove()
     assert set(steps) == {0}
     assert "".join(pieces) == result.texts[0]
+    assert counts[:6] == [1, 2, 3, 4, 5, 6], "how far it is, is told"
+    assert set(counts[6:]) == {6}
 
 
 def test_stop_sequences_are_trimmed(loaded: Loaded) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from mcnb.models.control import Control
 from mcnb.models.detokenizer import Detokenizer
+from mcnb.models.generation import GenerationResult, generate
 from mcnb.models.loaded import LoadedModel
 from tests.support import tiny_models
 from tests.support.texts import POEM, POEM_ZH
@@ -249,3 +251,21 @@ def test_nothing_of_a_generation_stays_behind(loaded: Loaded) -> None:
         assert trace() is None  # no cycle holds it until the collector comes
     finally:
         gc.enable()
+
+
+def test_the_prompt_is_told_before_it_is_processed(loaded: Loaded) -> None:
+    model = loaded("gpt_neo")
+    told: list[Any] = []
+    handle = model.model.register_forward_hook(lambda *_: told.append("computed"))
+    generate(
+        model,
+        PROMPT,
+        parameters(model, max_output_length=4),
+        control=Control(),
+        on_text=lambda text, tokens: None,
+        result=(result := GenerationResult()),
+        on_prompt=lambda tokens, budget: told.append((tokens, budget)),
+    )
+    handle.remove()
+    assert told[:2] == [(result.prompt_tokens, 4), "computed"]
+    assert told.count((result.prompt_tokens, 4)) == 1
