@@ -6,6 +6,7 @@
 ``hardware``              which device and dtype, by measured capability
 ``loading``               weights into memory, to a ``loaded`` model
 ``cache``                 one copy for everybody in this process; a ``flight`` is work many wait for
+``resident``              what is told about a model in memory
 ``parameters``            generation parameters and where each value comes from
 ``generation``            one generation, token by token; its ``rows``, their ``detokenizer``, ``sampling``
 ``owner``                 the one thread that uses a loaded model

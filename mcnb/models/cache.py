@@ -22,6 +22,7 @@ from mcnb.models.loading import load, stored_dtype
 from mcnb.models.memory import free_memory
 from mcnb.models.owner import ModelOwner
 from mcnb.models.progress import Report
+from mcnb.models.resident import Resident
 from mcnb.models.snapshot import Snapshot
 from mcnb.models.sources import fetch
 
@@ -73,6 +74,7 @@ class Ready:
 @dataclass
 class _Entry:
     owner: ModelOwner
+    memory: int
     leases: int = 0
     last_used: float = field(default_factory=time.monotonic)
     timer: threading.Timer | None = None
@@ -160,7 +162,7 @@ class ModelCache:
             self._make_room(snapshot, placement)
             loaded = load(snapshot, placement, control=control, report=report)
             with self._lock:
-                self._entries[key] = _Entry(ModelOwner(loaded))
+                self._entries[key] = _Entry(ModelOwner(loaded), loaded.memory)
                 self.loads += 1
         return Ready(key, hit=False)
 
@@ -221,6 +223,22 @@ class ModelCache:
         """Return the owners of the models in memory."""
         with self._lock:
             return [entry.owner for entry in self._entries.values()]
+
+    def residents(self) -> list[Resident]:
+        """Return what there is to tell about the models in memory."""
+        with self._lock:
+            now = time.monotonic()
+            return [
+                Resident(
+                    name=entry.owner.loaded.snapshot.name,
+                    device=entry.owner.loaded.placement.device,
+                    dtype=entry.owner.loaded.placement.dtype,
+                    memory=entry.memory,
+                    leases=entry.leases,
+                    idle=None if entry.leases else now - entry.last_used,
+                )
+                for entry in self._entries.values()
+            ]
 
     def unload(self, name: str | None = None) -> int:
         """Take idle models out of memory: all, or those of a name. Models in use stay.

@@ -18,6 +18,9 @@ BYTES_PER_SECOND = 64_000
 
 Publish = Callable[[dict[str, Any]], None]
 
+Show = Callable[..., dict[str, Any]]
+"""Called with a run, and ``progress=`` while it goes on."""
+
 
 class Throttle:
     """Decides when a growing text is sent again.
@@ -26,10 +29,13 @@ class Throttle:
     ----------
     clock : callable
         Monotonic seconds.
+    interval : float
+        Seconds between two texts, at least.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, interval: float = INTERVAL) -> None:
         self._clock = clock
+        self._interval = interval
         self._due = float("-inf")
 
     def wait(self) -> float:
@@ -42,10 +48,18 @@ class Throttle:
 
     def sent(self, size: int) -> None:
         """Note that a text of `size` bytes is sent now."""
-        self._due = self._clock() + max(INTERVAL, size / BYTES_PER_SECOND)
+        self._due = self._clock() + max(self._interval, size / BYTES_PER_SECOND)
 
 
-def follow(run: Run, publish: Publish, clock: Callable[[], float] = time.monotonic) -> None:
+def follow(
+    run: Run,
+    publish: Publish,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    interval: float = INTERVAL,
+    show: Show = mimebundle,
+    settle: bool = False,
+) -> None:
     """Publish a run's states until it is done.
 
     Parameters
@@ -56,12 +70,18 @@ def follow(run: Run, publish: Publish, clock: Callable[[], float] = time.monoton
         Gets MIME bundles; the last one shows the finished run.
     clock : callable
         Monotonic seconds.
+    interval : float
+        Seconds between two bundles, at least.
+    show : callable
+        Makes the bundle of a run.
+    settle : bool
+        Whether to end, too, when the run waits for a person.
     """
-    throttle = Throttle(clock)
+    throttle = Throttle(clock, interval)
     seen = 0
     progress: Event | None = None
     changed = begun = False
-    while not run.done:
+    while not run.done and not (settle and run.state == "interrupted"):
         run.wait_event(seen, throttle.wait() if changed else None)
         for event in run.events_after(seen):
             seen += 1
@@ -73,40 +93,6 @@ def follow(run: Run, publish: Publish, clock: Callable[[], float] = time.monoton
                 throttle.reset()  # the first text is waited for
         if changed and not run.done and not throttle.wait():
             throttle.sent(len(run.text.encode()))
-            publish(mimebundle(run, progress=progress))
+            publish(show(run, progress=progress))
             changed = False
-    publish(mimebundle(run))
-
-
-class Display:
-    """One output of the current cell that can be updated from any thread.
-
-    Parameters
-    ----------
-    shell : InteractiveShell
-        The cell's.
-    """
-
-    def __init__(self, shell: Any) -> None:
-        from IPython.core.displaypub import DisplayPublisher
-
-        self._handle: Any = None
-        self.is_live = type(shell.display_pub) is not DisplayPublisher
-        """Whether an output can be updated; what was printed in a terminal cannot."""
-
-    def show(self, run: Run) -> None:
-        """Follow a run to its end, as far as the output can be updated."""
-        if self.is_live:
-            follow(run, self.publish)
-        else:
-            run.wait()
-            self.publish(mimebundle(run))
-
-    def publish(self, bundle: dict[str, Any]) -> None:
-        """Show a MIME bundle, in place of the one before."""
-        from IPython.display import display
-
-        if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)
-        else:
-            self._handle.update(bundle, raw=True)
+    publish(show(run))

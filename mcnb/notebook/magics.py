@@ -7,12 +7,18 @@ from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
+from mcnb.compose import Document, parse_pair
 from mcnb.errors import InvalidInputError
-from mcnb.notebook.arguments import HelpShown, environment, make_parser, parse, read_inputs, read_number
-from mcnb.notebook.live import Display
+from mcnb.notebook import listing
+from mcnb.notebook.describing import Drawing, Schema, Sentence, connect, describe
+from mcnb.notebook.display import bundle_of
+from mcnb.notebook.inputs import read_inputs
+from mcnb.notebook.parser import CELL_COMMANDS, HelpShown, make_parsers, parse
+from mcnb.notebook.running import run_workflow
+from mcnb.notebook.settings import Compose as Settings
 from mcnb.notebook.source import Source
 from mcnb.runtime import Compose, Run
-from mcnb.runtime.rich import mimebundle
+from mcnb.runtime.table import Table
 
 
 @magics_class
@@ -21,11 +27,15 @@ class ComposeMagics(Magics):  # type: ignore[misc]
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._parser = make_parser()
-        self._document = Source()
+        self._parsers = make_parsers()
         self._shown: tuple[str, int] = ("", -1)
+        self.source = Source()
+        """Where the compose file is; what completion reads, too."""
+        self.settings = Settings(parent=shell)
         if shell is not None:
-            shell.display_formatter.ipython_display_formatter.for_type(Run, self._display)
+            shell.configurables.append(self.settings)
+            shell.display_formatter.ipython_display_formatter.for_type(Run, self._pass_over)
+            shell.display_formatter.mimebundle_formatter.for_type(Run, self._bundle)
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @line_cell_magic  # type: ignore[untyped-decorator]
@@ -34,58 +44,120 @@ class ComposeMagics(Magics):  # type: ignore[misc]
 
         ::
 
-            %compose load [-f FILE]... [-o NAME]         load a compose file
-            %%compose load [-o NAME]                     load the cell's body
-            %compose run [WORKFLOW] [-i NAME=VALUE]...   run a workflow
-            %%compose run [WORKFLOW]                     run it with the cell's body as input
+            %compose load [FILE]...              load a compose file; model-compose.yml otherwise
+            %%compose load                       load the cell's body
+            %compose run [WORKFLOW] -i NAME=VALUE...
+                                                 run a workflow; --noblock returns at once
+            %%compose run [WORKFLOW]             run it with the cell's body as input: a YAML or
+                                                 JSON mapping, or simply the text
+            %compose form [WORKFLOW]             show a form for a workflow
+            %compose validate [FILE]...          check a compose file (%%compose validate: the body)
+            %compose schema [WORKFLOW]           show the JSON Schema of a workflow's input
+            %compose graph [WORKFLOW]            draw a workflow
+            %compose ps                          list the runs that are not done
+            %compose history                     list the runs that are done
+            %compose cancel [ID]                 stop a run
+            %compose models                      list the models in memory and on disk
+            %compose unload [MODEL]              take models out of memory
+            %compose connect URL                 use a server's models (not in this version)
 
-        Each takes --help.
+        Each takes --help. -o NAME binds what a command gives: the Run, the loaded file, the table.
+        Values of the notebook enter as -i name=$variable or --input $mapping; nothing else is
+        replaced, so {braces} and $names in a cell's body stay as they are. Settings: %config Compose.
         """
         try:
-            arguments = parse(self._parser, line)
+            arguments = parse(self._parsers, line)
         except HelpShown as shown:
             print(shown.text)  # noqa: T201 - help belongs into the cell's output
             return None
-        return self.load(arguments, cell) if arguments.command == "load" else self.run(arguments, cell)
+        command = arguments.command
+        if cell is not None and command not in CELL_COMMANDS:
+            hint = f"write it in one line: %compose {command}"
+            raise InvalidInputError(f"%%compose {command} takes no cell body", hint=hint)
+        value = getattr(self, command)(arguments, cell)
+        if getattr(arguments, "name", None) and command != "run":  # a run is bound before it begins
+            self.shell.push({arguments.name: value})
+        return value
 
     def load(self, arguments: Namespace, cell: str | None) -> Compose:
         """Load files, or the cell's body; later runs use it, and see edits of the files."""
-        if cell is not None and arguments.files:
-            raise InvalidInputError("%%compose load takes the document from the cell, not from -f FILE")
-        source = Source(tuple(arguments.files), cell, environment(arguments.env))
+        source = self._given(arguments, cell)
         compose = source.open()
-        self._document = source
-        if arguments.name:
-            self.shell.push({arguments.name: compose})
+        self.source = source
         return compose
 
     def run(self, arguments: Namespace, cell: str | None) -> Run:
-        """Run a workflow and follow it; an interrupt keeps the partial text and stops Run All."""
-        source = Source(tuple(arguments.files)) if arguments.files else self._document
-        compose = source.with_environment(environment(arguments.env)).open()
-        variables = self.shell.user_ns
-        values = read_inputs(compose.document, arguments, cell, variables)
-        seed = read_number(arguments.seed, "--seed", int, variables)
-        timeout = read_number(arguments.timeout, "--timeout", float, variables)
-        display = Display(self.shell)
-        run = compose.submit(arguments.workflow, values, seed=seed, timeout=timeout)
-        try:
-            if arguments.name:
-                self.shell.push({arguments.name: run})
-            display.show(run)
-        except KeyboardInterrupt as interrupt:
-            run.cancel()
-            run.wait()
-            display.publish(mimebundle(run))
-            told = f"KeyboardInterrupt: stopped after {run.record.usage.output_tokens} tokens; the text so far is kept"
-            interrupt._render_traceback_ = lambda: [told]  # type: ignore[attr-defined]
-            raise
-        if run.error is not None:
-            raise run.error
-        self._shown = (run.id, self.shell.execution_count)
+        """Run a workflow and show it."""
+        compose = self._source(arguments).open()
+        run, is_shown = run_workflow(self.shell, self.settings, compose, arguments, cell)
+        if is_shown:
+            self._shown = (run.id, self.shell.execution_count)
         return run
 
-    def _display(self, run: Run) -> None:
-        """Show a run that is a cell's value, unless the cell's live output shows it already."""
+    def form(self, arguments: Namespace, _: str | None) -> Any:
+        """Show a form."""
+        from mcnb.notebook.form import RunForm
+
+        compose = self._source(arguments).open()
+        values = read_inputs(compose.inputs(arguments.workflow), arguments, None, self.shell.user_ns)
+        return RunForm(compose, workflow=arguments.workflow, values=values)
+
+    def validate(self, arguments: Namespace, cell: str | None) -> Sentence:
+        """Check files, the cell's body, or the loaded document again."""
+        given = cell is not None or arguments.paths or arguments.files
+        return describe((self._given(arguments, cell) if given else self._source(arguments)).read())
+
+    def schema(self, arguments: Namespace, _: str | None) -> Schema:
+        """Show the JSON Schema of a workflow's input, or of compose files."""
+        return Schema.of_documents() if arguments.whole else Schema.of(self._document(arguments), arguments.workflow)
+
+    def graph(self, arguments: Namespace, _: str | None) -> Drawing:
+        """Draw a workflow."""
+        return Drawing(self._document(arguments), arguments.workflow)
+
+    def ps(self, _: Namespace, __: str | None) -> Table:
+        """List the runs that are not done."""
+        return listing.running()
+
+    def history(self, arguments: Namespace, _: str | None) -> Table:
+        """List the runs that are done."""
+        return listing.history(arguments.count)
+
+    def cancel(self, arguments: Namespace, _: str | None) -> Sentence:
+        """Stop a run."""
+        return Sentence(listing.cancel(arguments.id))
+
+    def models(self, _: Namespace, __: str | None) -> Table:
+        """List the models in memory and on disk."""
+        return listing.models()
+
+    def unload(self, arguments: Namespace, _: str | None) -> Sentence:
+        """Take models out of memory."""
+        return Sentence(listing.unload(arguments.model))
+
+    def connect(self, arguments: Namespace, _: str | None) -> None:
+        """Use a server's models."""
+        connect(arguments.url)
+
+    def _document(self, arguments: Namespace) -> Document:
+        return self._source(arguments).read()
+
+    def _source(self, arguments: Namespace) -> Source:
+        """Return the files of ``-f``, or what was loaded, with the values of ``-e``."""
+        source = Source(tuple(arguments.files)) if arguments.files else self.source
+        return source.with_values(dict(parse_pair(text, "-e") for text in arguments.env))
+
+    def _given(self, arguments: Namespace, cell: str | None) -> Source:
+        files = (*arguments.paths, *arguments.files)
+        if cell is not None and files:
+            name = f"%%compose {arguments.command}"
+            raise InvalidInputError(f"{name} takes the document from the cell, not from {files[0]}")
+        return Source(files, cell).with_values(dict(parse_pair(text, "-e") for text in arguments.env))
+
+    def _pass_over(self, run: Run) -> None:
+        """Show nothing of a run that is a cell's value when the cell's live output shows it already."""
         if self._shown != (run.id, self.shell.execution_count):
-            raise NotImplementedError  # IPython goes on with the run's own representations
+            raise NotImplementedError  # IPython goes on with the run's representations
+
+    def _bundle(self, run: Run) -> dict[str, Any]:
+        return bundle_of(run, with_record=self.settings.show_record)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mcnb.compose import Environment
+from mcnb.compose import Document, Environment, load_document
 from mcnb.runtime import Compose, load
 
 
@@ -18,25 +19,34 @@ class Source:
         Compose files; none means the one of the working directory.
     text : str or None
         The cell's body, in place of files.
-    environment : Environment
+    values : mapping
         What ``-e NAME=VALUE`` said.
     """
 
     files: tuple[str, ...] = ()
     text: str | None = None
-    environment: Environment = field(default_factory=Environment)
+    values: Mapping[str, str] = field(default_factory=dict)
 
-    def with_environment(self, more: Environment) -> Source:
+    def with_values(self, more: Mapping[str, str]) -> Source:
         """Return the source with further values of ``-e``."""
-        overrides = {**(self.environment.overrides or {}), **(more.overrides or {})}
-        return replace(self, environment=Environment(overrides=overrides))
+        return replace(self, values={**self.values, **more})
 
     def open(self) -> Compose:
-        """Load the document.
+        """Load the document for running it.
 
         Raises
         ------
         DocumentError
             With every problem found.
         """
-        return load(*self.files, text=self.text, name="<cell>", env=self.environment.overrides)
+        return load(*self.files, text=self.text, name="<cell>", env=self.values)
+
+    def read(self) -> Document:
+        """Load the document for looking at it; no model is touched.
+
+        Raises
+        ------
+        DocumentError
+            With every problem found.
+        """
+        return load_document(*self.files, text=self.text, name="<cell>", environment=Environment((), self.values))

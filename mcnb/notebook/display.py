@@ -1,0 +1,101 @@
+"""The output of a cell that shows a run, in the cell's time and after it."""
+
+from __future__ import annotations
+
+import html
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mcnb.notebook.live import follow
+from mcnb.runtime import Run
+from mcnb.runtime.rich import mimebundle
+
+if TYPE_CHECKING:
+    from mcnb.notebook.settings import Compose as Settings
+
+
+class Display:
+    """One output of the current cell that can be updated from any thread.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The cell's.
+    settings : Settings
+        How often it is updated, and with what.
+    name : str, optional
+        The variable that holds the run.
+    """
+
+    def __init__(self, shell: Any, settings: Settings, name: str | None = None) -> None:
+        from IPython.core.displaypub import DisplayPublisher
+
+        self._handle: Any = None
+        self._settings = settings
+        self._name = name or "_"
+        self.is_live = type(shell.display_pub) is not DisplayPublisher
+        """Whether an output can be updated; what was printed in a terminal cannot."""
+
+    def follow(self, run: Run) -> None:
+        """Follow a run until it is done or waits for a person; of the latter, the rest is followed in a thread."""
+        if self.is_live:
+            self._follow(run, settle=True)
+            if run.state == "interrupted":
+                self.follow_in_thread(run)
+        else:
+            run.settle()
+            self.show(run)
+
+    def follow_in_thread(self, run: Run) -> None:
+        """Show a run as it is now, and follow it in a thread that ends with it."""
+        self.show(run)
+        if self.is_live and not run.done:
+            threading.Thread(target=self._follow, args=(run,), name="mcnb-display", daemon=True).start()
+
+    def show(self, run: Run) -> None:
+        """Show a run as it is now."""
+        self._publish(self._bundle(run))
+
+    def _follow(self, run: Run, *, settle: bool = False) -> None:
+        follow(run, self._publish, interval=self._settings.interval, show=self._bundle, settle=settle)
+
+    def _bundle(self, run: Run, **progress: Any) -> dict[str, Any]:
+        return bundle_of(run, self._name, with_record=self._settings.show_record, **progress)
+
+    def _publish(self, bundle: dict[str, Any]) -> None:
+        from IPython.display import display
+
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+def bundle_of(run: Run, name: str = "_", *, with_record: bool = True, **progress: Any) -> dict[str, Any]:
+    """Return the representations of a run; of one that waits for a person, with what that person can do.
+
+    Parameters
+    ----------
+    run : Run
+        In any state.
+    name : str
+        The variable that holds it.
+    with_record : bool
+        As in ``mimebundle``.
+    **progress
+        As in ``mimebundle``.
+    """
+    bundle = mimebundle(run, with_record=with_record, **progress)
+    found = run.interruption
+    if found is None:
+        return bundle
+    lines = [
+        found.question,
+        f"{name}.resume() goes on, {name}.resume(ANSWER) goes on with another value, {name}.cancel() stops",
+    ]
+    shown = "".join(f"<div>{html.escape(line)}</div>" for line in lines)
+    return {
+        "text/plain": "\n\n".join([bundle["text/plain"], "\n".join(lines)]),
+        "text/html": bundle["text/html"] + f'<div style="padding: 0 0.5em">{shown}</div>',
+        "text/markdown": "\n\n".join([bundle["text/markdown"], *(f"`{line}`" for line in lines)]),
+    }
