@@ -40,15 +40,15 @@ class ActionCall:
 
 
 @dataclass(frozen=True)
-class JobCalls:
-    """All calls of a job, in order; `repeats` says whether the job's result is a list of theirs."""
+class JobInputs:
+    """The inputs of a job's calls, in order; `repeats` says whether the job's result is a list of theirs."""
 
-    calls: tuple[ActionCall, ...]
+    values: tuple[Any, ...]
     repeats: bool
 
 
-def render_calls(step: Step, scope: Mapping[str, Any]) -> JobCalls:
-    """Render the calls of a job: one, or ``repeat_count`` of them, each with its ``${index}``.
+def render_inputs(step: Step, scope: Mapping[str, Any]) -> JobInputs:
+    """Render the inputs of a job's calls: one, or ``repeat_count`` of them, each with its ``${index}``.
 
     Parameters
     ----------
@@ -60,12 +60,36 @@ def render_calls(step: Step, scope: Mapping[str, Any]) -> JobCalls:
     Raises
     ------
     InvalidInputError, ExpressionError
-        For a missing prompt, a count or parameter out of range, a value of the wrong type.
+        For a count out of range, a value of the wrong type.
     """
     count = _repeat_count(step, scope)
     if count is None:
-        return JobCalls((_rendered(step, scope),), repeats=False)
-    return JobCalls(tuple(_rendered(step, {**scope, "index": index}) for index in range(count)), repeats=True)
+        return JobInputs((_input(step, scope),), repeats=False)
+    return JobInputs(tuple(_input(step, {**scope, "index": index}) for index in range(count)), repeats=True)
+
+
+def render_calls(step: Step, inputs: JobInputs, scope: Mapping[str, Any]) -> tuple[ActionCall, ...]:
+    """Render the calls of a job, one for each of its inputs.
+
+    Parameters
+    ----------
+    step : Step
+        The job and what it calls.
+    inputs : JobInputs
+        As rendered, or as a person wants them.
+    scope : mapping
+        As in ``render_inputs``.
+
+    Raises
+    ------
+    InvalidInputError, ExpressionError
+        For a missing prompt, a parameter out of range, a value of the wrong type.
+    """
+    outer = {"env": scope["env"], "context": scope["context"]}
+    return tuple(
+        _call(step, {"input": values, **outer}, f", index {index}" if inputs.repeats else "")
+        for index, values in enumerate(inputs.values)
+    )
 
 
 def _repeat_count(step: Step, scope: Mapping[str, Any]) -> int | None:
@@ -83,20 +107,21 @@ def _repeat_count(step: Step, scope: Mapping[str, Any]) -> int | None:
     return int(value)
 
 
-def _rendered(step: Step, scope: Mapping[str, Any]) -> ActionCall:
-    values = scope["input"] if step.job.input is None else render(step.job.input, scope)
-    inner = {"input": values, "env": scope["env"], "context": scope["context"]}
+def _input(step: Step, scope: Mapping[str, Any]) -> Any:
+    return scope["input"] if step.job.input is None else render(step.job.input, scope)
+
+
+def _call(step: Step, scope: Mapping[str, Any], number: str) -> ActionCall:
     template = getattr(step.action, "prompt", None)
-    prompt = render(template, inner)
+    prompt = render(template, scope)
     prompts = prompt if isinstance(prompt, list) else [prompt]
     if None in prompts:
-        number = f", index {scope['index']}" if "index" in scope else ""
         written = ", ".join(map(str, template)) if isinstance(template, list) else str(template)
         raise InvalidInputError(
             f"{part_name('job', step.job.id)}{number}: the prompt is missing", hint=f"the action's prompt is {written}"
         )
     texts = tuple(text if isinstance(text, str) else str(text) for text in prompts)
-    return ActionCall(inner, texts, isinstance(prompt, list), _given_parameters(step.action, inner))
+    return ActionCall(scope, texts, isinstance(prompt, list), _given_parameters(step.action, scope))
 
 
 def _given_parameters(action: Action, scope: Mapping[str, Any]) -> dict[str, Any]:

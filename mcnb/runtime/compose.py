@@ -92,7 +92,7 @@ class Compose:
         Returns
         -------
         Run
-            Completed.
+            Completed; or interrupted, where the document asks a person: ``run.resume(answer)`` goes on.
 
         Raises
         ------
@@ -137,9 +137,12 @@ class Compose:
 
 
 def wait_for(run: Run) -> Run:
-    """Wait for a run as an interactive caller does: an interrupt cancels it, and returns only when it has stopped."""
+    """Wait for a run as an interactive caller does, until it is done or asks its caller something.
+
+    Ctrl-C cancels it, and is raised again when it has stopped.
+    """
     try:
-        run.wait()
+        run.settle()
     except KeyboardInterrupt:
         run.cancel()
         run.wait()

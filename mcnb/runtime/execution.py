@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcnb.compose.expressions import render
 from mcnb.errors import InternalError, McnbError, RunCancelledError
 from mcnb.models.cache import ModelCache
+from mcnb.runtime.deadline import Deadline
 from mcnb.runtime.jobs import ComponentJobs
+from mcnb.runtime.pauses import Pauses
 from mcnb.runtime.plan import Pin, Plan
-from mcnb.runtime.record import Record, hardware, sha256, versions
+from mcnb.runtime.record import Answer, Record, hardware, sha256, versions
 from mcnb.runtime.redaction import blacken_error, secrets_of
 from mcnb.runtime.run import Run, State
 
@@ -24,6 +26,7 @@ async def execute(
     *,
     cache: ModelCache,
     pins: Mapping[str, Pin],
+    answers: Sequence[Answer],
     timeout: float | None,
 ) -> None:
     """Bring a run to its terminal state, whatever happens.
@@ -40,11 +43,13 @@ async def execute(
         Where models come from.
     pins : mapping of str to Pin
         By job id, for a repeated run.
+    answers : sequence of Answer
+        To interruptions, for a repeated run.
     timeout : float or None
-        Seconds after which the run is stopped and failed.
+        Seconds after which the run is stopped and failed; while it is interrupted, none pass.
     """
-    loop = asyncio.get_running_loop()
-    alarm = None if timeout is None else loop.call_later(timeout, run.control.expire, timeout)
+    deadline = Deadline(timeout, run.control)
+    deadline.start()
     started = time.perf_counter()
     state: State = "failed"
     output: Any = None
@@ -53,7 +58,8 @@ async def execute(
     try:
         run.control.check()
         run._start()
-        output = await _work(run, plan, values, cache, pins)
+        pauses = Pauses(run, deadline, answers, secrets_of(plan.document))
+        output = await _work(run, plan, values, cache, pins, pauses)
         run.control.check()
         digest, state = sha256(output), "completed"
     except RunCancelledError as stopped:
@@ -66,15 +72,16 @@ async def execute(
         if not isinstance(defect, Exception):
             raise
     finally:
-        if alarm is not None:
-            alarm.cancel()
+        deadline.stop()
         _complete(run.record, started, digest)
         if error is not None:
             error = blacken_error(error, secrets_of(plan.document))
         run._finish(state, output=output if state == "completed" else None, error=error)
 
 
-async def _work(run: Run, plan: Plan, values: dict[str, Any], cache: ModelCache, pins: Mapping[str, Pin]) -> Any:
+async def _work(
+    run: Run, plan: Plan, values: dict[str, Any], cache: ModelCache, pins: Mapping[str, Pin], pauses: Pauses
+) -> Any:
     """Start each job as soon as those it waits for are done, and put the output together."""
     document = plan.document
     jobs = ComponentJobs(
@@ -85,6 +92,8 @@ async def _work(run: Run, plan: Plan, values: dict[str, Any], cache: ModelCache,
         env=document.env,
         secrets=secrets_of(document),
         pins=pins,
+        pauses=pauses,
+        shown=plan.shown,
         streamed=plan.streamed,
     )
     outputs: dict[str, Any] = {}

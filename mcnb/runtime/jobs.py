@@ -12,8 +12,9 @@ from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
 from mcnb.models.cache import Lease, ModelCache
 from mcnb.models.owner import Generation
 from mcnb.models.parameters import Origin, Parameters
-from mcnb.runtime.calls import ActionCall, render_calls
+from mcnb.runtime.calls import ActionCall, JobInputs, render_calls, render_inputs
 from mcnb.runtime.leases import LeasedModel, finished
+from mcnb.runtime.pauses import Pauses
 from mcnb.runtime.plan import Pin, Step
 from mcnb.runtime.record import LONGEST_PROMPT, GenerationRecord, sha256
 from mcnb.runtime.redaction import blacken
@@ -39,8 +40,12 @@ class ComponentJobs:
         Blackened in records.
     pins : mapping of str to Pin
         By job id, for a repeated run.
+    pauses : Pauses
+        Where jobs wait for a person.
+    shown : str or None
+        The job whose pieces are the run's text so far.
     streamed : str or None
-        The job whose pieces are the run's text.
+        The job whose pieces are the run's text in the end.
     """
 
     def __init__(
@@ -53,6 +58,8 @@ class ComponentJobs:
         env: Mapping[str, str],
         secrets: tuple[str, ...],
         pins: Mapping[str, Pin],
+        pauses: Pauses,
+        shown: str | None,
         streamed: str | None,
     ) -> None:
         self.run = run
@@ -61,6 +68,8 @@ class ComponentJobs:
         self.folder = folder
         self.secrets = secrets
         self.pins = pins
+        self.pauses = pauses
+        self.shown = shown
         self.streamed = streamed
 
     async def execute(self, step: Step, outputs: Mapping[str, Any]) -> Any:
@@ -79,6 +88,8 @@ class ComponentJobs:
         """
         job = step.job.id
         self.run.control.check()
+        if job == self.shown:
+            self.run.markdown = getattr(step.component, "task", "") == "chat-completion"
         self.run._emit("job", {"job": job, "state": "processing"})
         try:
             output = await self._output(step, outputs)
@@ -94,21 +105,29 @@ class ComponentJobs:
     async def _output(self, step: Step, outputs: Mapping[str, Any]) -> Any:
         job = step.job
         scope = {**self.sources, "jobs": {name: {"output": value} for name, value in outputs.items()}}
-        rendered = render_calls(step, scope)
+        inputs = await self.pauses.before(step, render_inputs(step, scope), scope)
+        output = await self._results(step, inputs, scope)
+        if job.output is not None:
+            output = render(job.output, {**scope, "output": output})
+        return await self.pauses.after(step, output, scope)
+
+    async def _results(self, step: Step, inputs: JobInputs, scope: Mapping[str, Any]) -> Any:
+        """Make the calls of a job; a repeated one gives a list."""
+        job = step.job
+        calls = render_calls(step, inputs, scope)
         results = []
         number = 0
         model = LeasedModel(self.cache, step.model(self.folder, self.pins.get(job.id)), step.idle_timeout)
         try:
-            for item, call in enumerate(rendered.calls):
-                if rendered.repeats:
-                    told = {"job": job.id, "state": "processing", "item": item, "items": len(rendered.calls)}
+            for item, call in enumerate(calls):
+                if inputs.repeats:
+                    told = {"job": job.id, "state": "processing", "item": item, "items": len(calls)}
                     self.run._emit("job", told)
                 results.append(await self._call(step, call, number, model))
                 number += len(call.prompts)
         finally:
             model.release()
-        output: Any = results if rendered.repeats else results[0]
-        return output if job.output is None else render(job.output, {**scope, "output": output})
+        return results if inputs.repeats else results[0]
 
     async def _call(self, step: Step, call: ActionCall, number: int, model: LeasedModel) -> Any:
         """Call the action once; a list of prompts gives a list of results."""
@@ -129,17 +148,21 @@ class ComponentJobs:
         owner = lease.owner
         parameters = owner.parameters(run.record.parameters, call.parameters, self._seed(step, call.parameters, number))
         whole = returns_full_text(step) and not owner.loaded.is_encoder_decoder
-        streamed = job == self.streamed and not call.is_batch
+        shown = job == self.shown and not call.is_batch
+        streamed = shown and job == self.streamed
         record = self._record(step, number, prompt, parameters, lease)
 
         before = [prompt] if whole else []
 
         def on_text(text: str, tokens: int) -> None:
             while before:  # until the model has accepted the prompt, it is no output
-                run._token(job, number, before.pop(), 0, streamed=streamed)
-            run._token(job, number, text, tokens, streamed=streamed)
+                run._token(job, number, before.pop(), 0, shown=shown, streamed=streamed)
+            run._token(job, number, text, tokens, shown=shown, streamed=streamed)
 
-        generation = owner.submit(prompt, parameters, control=run.control, on_text=on_text)
+        def on_prompt(tokens: int, budget: int) -> None:
+            run._emit("prompt", {"job": job, "item": number, "tokens": tokens, "budget": budget})
+
+        generation = owner.submit(prompt, parameters, control=run.control, on_text=on_text, on_prompt=on_prompt)
         run.record.generations.append(record)
         try:
             await finished(generation.future, run.control, generation.leave_queue)

@@ -15,7 +15,7 @@ from mcnb.models.progress import Report
 _T = TypeVar("_T")
 
 
-async def finished(future: Future[_T], control: Control, stop: Callable[[], None]) -> _T:
+async def finished(future: Future[_T], control: Control, stop: Callable[[], object]) -> _T:
     """Wait for work in another thread; when the run is stopped, tell that work and wait until it has ended.
 
     Parameters

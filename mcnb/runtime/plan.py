@@ -83,7 +83,7 @@ class Plan:
         What is run.
     steps : tuple of Step
         The jobs.
-    streamed : str or None
+    shown : str or None
         The job whose text, as it is generated, is the output's text; None when the output is made otherwise. Whether
         its prompt is a list, and its output one too, shows only when the prompt is rendered.
     """
@@ -91,7 +91,13 @@ class Plan:
     document: Document
     workflow: Workflow
     steps: tuple[Step, ...]
-    streamed: str | None
+    shown: str | None
+
+    @property
+    def streamed(self) -> str | None:
+        """The job ``shown``, unless a person may put another text in place of its own."""
+        job = next((step.job for step in self.steps if step.job.id == self.shown), None)
+        return None if job is None or (job.interrupt is not None and job.interrupt.after is not None) else job.id
 
     @property
     def last(self) -> tuple[str, ...]:
@@ -147,7 +153,7 @@ def _step(document: Document, job: JobBase) -> Step:
     where = part_name("job", job.id)
     if not isinstance(job, ComponentJob):
         raise NotSupportedError(f"{where}: the type '{getattr(job, 'type', '?')}' is not supported yet", hint=NOT_YET)
-    for name in ("retry", "on_error", "interrupt"):
+    for name in ("retry", "on_error"):
         if getattr(job, name) is not None:
             raise NotSupportedError(f"{where}: '{name}' is not supported yet", hint=NOT_YET)
     waits_for = []

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,6 +19,9 @@ from mcnb.runtime.redaction import without_tokens
 FORMAT = 1
 LONGEST_PROMPT = 100_000
 """Characters; of a longer prompt the record keeps the hash alone."""
+
+Phase: TypeAlias = Literal["before", "after"]
+"""Where in a job a run is interrupted."""
 
 LIBRARIES = ("mcnb", "torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy")
 
@@ -82,6 +85,26 @@ class GenerationRecord:
 
 
 @dataclass
+class Answer:
+    """What a person answered, as it stands in a record.
+
+    Attributes
+    ----------
+    job, phase : str
+        Which interruption it was.
+    answer : Any
+        What replaced the value.
+    kept : bool
+        Whether the value stayed as it was.
+    """
+
+    job: str
+    phase: Phase
+    answer: Any = None
+    kept: bool = False
+
+
+@dataclass
 class Record:
     """Everything needed to repeat a run.
 
@@ -102,6 +125,8 @@ class Record:
         Of the run; generations derive theirs from it.
     generations : list of GenerationRecord
         In the order in which they were started.
+    answers : list of Answer
+        What people answered to interruptions, environment values blackened; a repeated run answers the same.
     versions, hardware : dict
         Of the libraries and the machine.
     timings : dict
@@ -119,6 +144,7 @@ class Record:
     seed: int
     state: str = "pending"
     generations: list[GenerationRecord] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float | None] = field(default_factory=dict)

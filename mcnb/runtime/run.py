@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mcnb.errors import McnbError, RunTimeoutError
+from mcnb.errors import InvalidInputError, McnbError, RunTimeoutError
 from mcnb.models.control import Control
 from mcnb.runtime.events import Event, EventLog, EventType
+from mcnb.runtime.interruption import KEPT, Interruption, Pause
+from mcnb.runtime.reading import changes, streamed_pieces
 from mcnb.runtime.record import Record
+from mcnb.runtime.status import Status
+from mcnb.runtime.tracking import Tracking
 
 if TYPE_CHECKING:
     from mcnb.models.progress import Progress
@@ -40,6 +44,8 @@ class Run:
         Why it failed or was cancelled.
     record : Record
         Everything needed to repeat it; complete when the run is.
+    markdown : bool
+        Whether its text is Markdown, as that of a chat is; only notebooks ask.
     """
 
     def __init__(self, record: Record) -> None:
@@ -48,11 +54,14 @@ class Run:
         self.record = record
         self.output: Any = None
         self.error: McnbError | None = None
+        self.markdown = False
         self.control = Control()
         self._state: State = "pending"
         self._lock = threading.Lock()
         self._log = EventLog()
         self._pieces: list[str] = []
+        self._tracking = Tracking(self._log)
+        self._pause: Pause | None = None
         self._emit("state", {"state": "pending"})
 
     @staticmethod
@@ -73,19 +82,75 @@ class Run:
         return self._log.closed
 
     @property
+    def status(self) -> Status:
+        """What it is doing at the moment, how far it is and how long it still takes."""
+        return self._tracking.status
+
+    @property
     def text(self) -> str:
-        """The text so far: streamed pieces while it runs or was stopped, the output's text when it is completed."""
+        """The text so far: that of the output when it is completed, that to edit when it is interrupted."""
         if self._state == "completed" and (text := text_of(self.output)) is not None:
             return text
+        asked = self.interruption
+        if asked is not None and asked.text is not None:
+            return asked.text
         return "".join(self._pieces)
+
+    @property
+    def interruption(self) -> Interruption | None:
+        """What it waits for; None unless the state is ``interrupted``."""
+        pause = self._pause
+        return pause.interruption if pause is not None and self._state == "interrupted" else None
 
     def cancel(self) -> None:
         """Ask the run to stop. ``state`` is ``cancelled`` when its computing has stopped; ``wait`` waits for that."""
         if self._change("cancelling", after=("pending", "processing", "interrupted")):
             self.control.cancel()
 
+    def resume(self, answer: Any = KEPT) -> None:
+        """Go on after an interruption.
+
+        Parameters
+        ----------
+        answer : Any, optional
+            Replaces the interruption's value; without one the value stays. A job's input is a mapping; where it has
+            one text, a text alone replaces that.
+
+        Raises
+        ------
+        InvalidInputError
+            When the run is not interrupted, or the answer does not fit; the run then still waits.
+        """
+        pause = self._pause
+        reply = None if pause is None else pause.replied(answer)
+        with self._lock:
+            waits = pause is not None and pause is self._pause and self._state == "interrupted"
+            if waits:
+                self._state, self._pause = "processing", None
+                self._log.add("state", {"state": "processing"})
+        if not waits or pause is None or reply is None:
+            raise InvalidInputError(f"the run is {self._state}, not interrupted: it waits for no answer")
+        self._log.tell()
+        with contextlib.suppress(InvalidStateError):  # another job failed, and the run with it
+            pause.reply.set_result(reply)
+
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until the run is done or interrupted.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        bool
+            False when the timeout passed first; the run goes on.
+        """
+        return self._log.wait_until(lambda: self._log.closed or self._state == "interrupted", timeout)
+
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the terminal state.
+        """Wait for the terminal state; an interrupted run reaches it when somebody resumes it.
 
         Parameters
         ----------
@@ -132,22 +197,18 @@ class Run:
     async def stream(self) -> AsyncIterator[str]:
         """Yield the text in pieces; put together they are the output's text.
 
-        Where an output is made from the generated text by a template, it comes in one piece at the end; an output that
-        is no single text has none.
+        Where an output is made from the generated text by a template, or a person may replace it, it comes in one piece
+        at the end; an output that is no single text has none.
 
         Raises
         ------
         McnbError
             As ``result``, after the pieces that came before.
         """
-        seen = 0
         streamed = False
-        async for _ in self._changes():
-            for event in self._log.after(seen):
-                seen += 1
-                if event.type == "token" and event.data["streamed"] and event.data["text"]:
-                    streamed = True
-                    yield event.data["text"]
+        async for piece in streamed_pieces(self._log):
+            streamed = True
+            yield piece
         if self.error is not None:
             raise self.error
         if not streamed and (text := text_of(self.output)):
@@ -157,31 +218,9 @@ class Run:
         return self._awaited().__await__()
 
     async def _awaited(self) -> Any:
-        async for _ in self._changes():
+        async for _ in changes(self._log):
             pass
         return self.result()
-
-    async def _changes(self) -> AsyncIterator[None]:
-        """Yield once for each batch of new events, the last one included."""
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
-
-        def tell() -> None:
-            with contextlib.suppress(RuntimeError):  # the reader's loop was closed, and the reader with it
-                loop.call_soon_threadsafe(changed.set)
-
-        stop = self._log.listen(tell)
-        try:
-            while True:
-                closed = self._log.closed
-                yield
-                if closed:
-                    return
-                if not self._log.closed:
-                    await changed.wait()
-                changed.clear()
-        finally:
-            stop()
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after every event, from whatever thread; return how to stop that."""
@@ -202,7 +241,7 @@ class Run:
         self._log.add(kind, data)
         self._log.tell()
 
-    def _change(self, state: State, *, after: tuple[State, ...]) -> bool:
+    def _change(self, state: State, *, after: tuple[State, ...], pause: Pause | None = None) -> bool:
         """Go from one of the states `after` to another; return whether that was so.
 
         The event is added under the lock, so that events come in the order of the changes.
@@ -210,10 +249,14 @@ class Run:
         with self._lock:
             if self._state not in after:
                 return False
-            self._state = state
-            self._log.add("state", {"state": state})
+            self._state, self._pause = state, pause
+            self._log.add("state", {"state": state, **({} if pause is None else pause.interruption.to_dict())})
         self._log.tell()
         return True
+
+    def _interrupt(self, pause: Pause) -> None:
+        """Wait for an answer, unless the run is stopping."""
+        self._change("interrupted", after=("processing",), pause=pause)
 
     def _start(self) -> None:
         self._change("processing", after=("pending",))
@@ -221,8 +264,8 @@ class Run:
     def _progress(self, progress: Progress) -> None:
         self._emit(progress.stage, progress.to_dict())
 
-    def _token(self, job: str, item: int, text: str, tokens: int, *, streamed: bool) -> None:
-        if streamed:
+    def _token(self, job: str, item: int, text: str, tokens: int, *, shown: bool, streamed: bool) -> None:
+        if shown:
             self._pieces.append(text)
         self._emit("token", {"job": job, "item": item, "text": text, "tokens": tokens, "streamed": streamed})
 

@@ -18,7 +18,7 @@ from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
 from mcnb.models.progress import no_report
 from mcnb.runtime.execution import execute
 from mcnb.runtime.plan import Pin, check_installed, make_plan, preloaded
-from mcnb.runtime.record import Record, describe_document
+from mcnb.runtime.record import Answer, Record, describe_document
 from mcnb.runtime.redaction import without_blackened
 from mcnb.runtime.run import Run
 
@@ -76,7 +76,7 @@ class Runtime:
         parameters : mapping, optional
             Overrides of generation parameters for this run.
         timeout : float, optional
-            Seconds from now after which the run is stopped and failed.
+            Seconds from now after which the run is stopped and failed; while it is interrupted, none pass.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class Runtime:
         return self._submit(document, workflow, input, overrides, timeout, seed=drawn)
 
     def repeat(self, record: Record, *, environment: Environment | None = None, timeout: float | None = None) -> Run:
-        """Run a record again: the same document, input, seed, model revision, device and dtype.
+        """Run a record again: the same document, input, answers, seed, model revision, device and dtype.
 
         Parameters
         ----------
@@ -121,7 +121,16 @@ class Runtime:
         document = document_from_source(source, Path(record.document["folder"]), environment)
         pins = {item.job: Pin(item.model["revision"], item.device, item.dtype) for item in record.generations}
         overrides = check_parameters(record.parameters)
-        return self._submit(document, record.workflow, record.input, overrides, timeout, seed=record.seed, pins=pins)
+        return self._submit(
+            document,
+            record.workflow,
+            record.input,
+            overrides,
+            timeout,
+            seed=record.seed,
+            pins=pins,
+            answers=tuple(record.answers),
+        )
 
     def _submit(
         self,
@@ -133,6 +142,7 @@ class Runtime:
         *,
         seed: int,
         pins: Mapping[str, Pin] | None = None,
+        answers: tuple[Answer, ...] = (),
     ) -> Run:
         if timeout is not None and not timeout > 0:  # not a number is not more than 0 either
             raise InvalidInputError(f"timeout has to be more than 0 seconds, got {timeout:g}")
@@ -153,7 +163,7 @@ class Runtime:
         with self._lock:
             self._runs.append(run)
             loop = self._started_loop()
-        working = execute(run, plan, values, cache=self.cache, pins=pins or {}, timeout=timeout)
+        working = execute(run, plan, values, cache=self.cache, pins=pins or {}, answers=answers, timeout=timeout)
         asyncio.run_coroutine_threadsafe(working, loop)
         return run
 

@@ -173,7 +173,7 @@ def test_a_listener_that_raises_does_not_hurt_the_run(
 def test_interrupting_a_blocking_run_cancels_it(compose: Make, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = compose(models.endless)
     waits: list[Run] = []
-    wait = Run.wait
+    settle = Run.settle
 
     def interrupted(run: Run, timeout: float | None = None) -> bool:
         waits.append(run)
@@ -181,9 +181,9 @@ def test_interrupting_a_blocking_run_cancels_it(compose: Make, models: Models, m
             while tokens_of(run) < 3:
                 run.wait_event(len(run.events_after(0)), 0.05)
             raise KeyboardInterrupt
-        return wait(run, timeout)
+        return settle(run, timeout)
 
-    monkeypatch.setattr(Run, "wait", interrupted)
+    monkeypatch.setattr(Run, "settle", interrupted)
     with pytest.raises(KeyboardInterrupt):
         loaded.run(prompt=FIRST_LINE)
     run = loaded.runs[-1]

@@ -28,7 +28,6 @@ JOBS: dict[str, list[dict[str, Any]]] = {
     "'delay'": [{"id": "j", "type": "delay", "duration": "1s"}],
     "'retry'": [{**CALL, "retry": 2}],
     "'on_error'": [{**CALL, "on_error": "ignore"}],
-    "'interrupt'": [{**CALL, "interrupt": {"before": True}}],
     "any-of": [CALL, {**CALL, "id": "other", "depends_on": [["call"]]}],
 }
 
