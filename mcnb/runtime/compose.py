@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcnb.compose import Document, Environment, Inputs, input_schema, load_document
+from mcnb.errors import UnsupportedModelError
 from mcnb.runtime.record import Record
 from mcnb.runtime.run import Run
 from mcnb.runtime.runtime import Runtime, default_runtime
 from mcnb.runtime.wording import workflow_name
+
+if TYPE_CHECKING:
+    from mcnb.notebook.form import RunForm
 
 
 class Compose:
@@ -114,6 +118,31 @@ class Compose:
         """
         found = record if isinstance(record, Record) else Record.from_dict(record)
         return wait_for(self.runtime.repeat(found, environment=self.environment, timeout=timeout))
+
+    def form(self, workflow: str | None = None, **values: Any) -> RunForm:
+        """Return a form for the file's workflows; a notebook cell shows it.
+
+        Parameters
+        ----------
+        workflow : str, optional
+            The one shown first; by default the default one.
+        **values
+            What its inputs show first, by name.
+
+        Raises
+        ------
+        InvalidInputError
+            When there is no such workflow or input.
+        UnsupportedModelError
+            When the widgets are not installed.
+        """
+        try:
+            from mcnb.notebook.form import RunForm
+        except ImportError as error:
+            raise UnsupportedModelError(
+                f"the form needs {error.name}, which is not installed", hint="pip install 'mcnb[kernel]'"
+            ) from error
+        return RunForm(self, workflow, values)
 
     @property
     def runs(self) -> tuple[Run, ...]:

@@ -1,0 +1,158 @@
+"""The runs of one form: started, repeated, looked up again."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from mcnb.errors import InvalidInputError
+from mcnb.notebook.form.reading import read_inputs, read_parameters, read_seed
+from mcnb.notebook.form.shown_run import ShownRun
+from mcnb.notebook.form.snippets import snippets
+from mcnb.notebook.form.spec import raw
+from mcnb.runtime import Compose
+
+KEPT = 50
+"""Runs a form remembers."""
+
+
+class FormRuns:
+    """The runs of a form, the newest last.
+
+    Parameters
+    ----------
+    compose : Compose
+        The loaded file.
+    """
+
+    def __init__(self, compose: Compose) -> None:
+        self.compose = compose
+        self.items: deque[ShownRun] = deque(maxlen=KEPT)
+
+    def start(
+        self,
+        workflow: str,
+        fields: list[dict[str, Any]],
+        held: Mapping[str, Any],
+        overrides: Mapping[str, Any],
+    ) -> ShownRun:
+        """Start a run with what the controls hold.
+
+        Raises
+        ------
+        InvalidInputError
+            With what is wrong by field.
+        """
+        errors: list[dict[str, str]] = []
+        values: dict[str, Any] = {}
+        parameters: dict[str, Any] = {}
+        seed = None
+        try:
+            values = read_inputs(fields, held)
+        except InvalidInputError as error:
+            errors += error.errors
+        try:
+            parameters = read_parameters(overrides)
+            seed = read_seed(overrides)
+        except InvalidInputError as error:
+            errors += error.errors
+        if errors:
+            raise InvalidInputError("; ".join(item["message"] for item in errors), errors=errors)
+        try:
+            run = self.compose.submit(workflow, values, seed=seed, parameters=parameters)
+        except InvalidInputError as error:
+            raise _at_parameters(error, parameters) from error
+        return self._kept(ShownRun(run, dict(held), dict(overrides), parameters))
+
+    def repeat(self, run: str) -> ShownRun:
+        """Run the record of a run again.
+
+        Raises
+        ------
+        McnbError
+            When it cannot be.
+        """
+        first = self.find(run)
+        again = self.compose.runtime.repeat(first.run.record, environment=self.compose.environment)
+        return self._kept(ShownRun(again, first.held, first.overrides, first.parameters))
+
+    def _kept(self, item: ShownRun) -> ShownRun:
+        self.items.append(item)
+        return item
+
+    def find(self, run: str) -> ShownRun:
+        """Return the run with an id.
+
+        Raises
+        ------
+        InvalidInputError
+            When the form does not remember it.
+        """
+        for item in self.items:
+            if item.run.id == run:
+                return item
+        raise InvalidInputError("this form does not remember that run any more")
+
+    def next_after(self, item: ShownRun) -> ShownRun | None:
+        """Return the first run that was started after another one and is not done."""
+        items = list(self.items)
+        later = items[items.index(item) + 1 :] if item in items else items
+        return next((other for other in later if not other.run.done), None)
+
+    def resume(self, run: str, answer: Any) -> None:
+        """Let an interrupted run go on with what the person wrote.
+
+        Parameters
+        ----------
+        run : str
+            Its id.
+        answer : str or None
+            The edited text, or JSON where the value is no single text; None leaves the value as it is.
+
+        Raises
+        ------
+        InvalidInputError
+            When the answer cannot be read or does not fit.
+        """
+        item = self.find(run)
+        pause = item.standing().get("pause")
+        if pause is None:
+            raise InvalidInputError("that run does not wait for an answer")
+        if answer is None or answer == pause["value"]:
+            item.run.resume()
+            return
+        try:
+            value = answer if pause["is_text"] else json.loads(answer)
+        except ValueError as error:
+            message = f"not valid JSON ({error})"
+            raise InvalidInputError(message, errors=[{"field": "pause.answer", "message": message}]) from error
+        item.run.resume(value)
+
+    def code(self, run: str) -> dict[str, str]:
+        """Return a run as code, by interface."""
+        item = self.find(run)
+        return snippets(self.compose.document, item.run.record, item.parameters)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the history, the newest first."""
+        return [item.entry() for item in reversed(self.items)]
+
+    @staticmethod
+    def held(fields: list[dict[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what controls hold that show values."""
+        kinds = {field["name"]: field["kind"] for field in fields}
+        unknown = [name for name in values if name not in kinds]
+        if unknown:
+            raise InvalidInputError(f"there is no input '{unknown[0]}'", hint=f"known: {', '.join(kinds)}")
+        return {name: raw(value, kinds[name]) for name, value in values.items()}
+
+
+def _at_parameters(error: InvalidInputError, parameters: Mapping[str, Any]) -> InvalidInputError:
+    """Say of errors in generation parameters that they stand there, not at an input of the same name."""
+    errors = [
+        {**item, "field": f"parameters.{item['field']}"} if item["field"] in (*parameters, "seed") else item
+        for item in error.errors
+    ]
+    return InvalidInputError(error.message, errors=errors, hint=error.hint)

@@ -1,0 +1,110 @@
+"""One run as a form shows it: what came so far, how it stands, and what it was started with."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcnb.runtime import Run
+from mcnb.runtime.wording import summary_line
+
+TITLE_LENGTH = 60
+
+
+@dataclass
+class ShownRun:
+    """A run of the form.
+
+    Attributes
+    ----------
+    run : Run
+        The run.
+    held : mapping
+        What the input controls held.
+    overrides : mapping
+        What the parameter controls held.
+    parameters : mapping
+        The generation parameters set for it, without the seed.
+    """
+
+    run: Run
+    held: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    pieces: list[str] = field(default_factory=list)
+    seen: int = 0
+
+    def read_events(self) -> tuple[str, bool]:
+        """Take in the new events.
+
+        Returns
+        -------
+        text : str
+            The new piece of text.
+        changed : bool
+            Whether the state changed.
+        """
+        events = self.run.events_after(self.seen)
+        self.seen += len(events)
+        text = "".join(event.data["text"] for event in events if event.type == "token" and event.data["streamed"])
+        if text:
+            self.pieces.append(text)
+        return text, any(event.type == "state" for event in events)
+
+    @property
+    def text(self) -> str:
+        """The text to show now: what came so far, or the output in the end."""
+        run = self.run
+        if run.state == "completed":
+            return run.text or json.dumps(run.output, ensure_ascii=False, indent=2)
+        return "".join(self.pieces) or run.text
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """How it stands, in the words all interfaces use: ``line``, ``fraction``."""
+        status = self.run.status
+        return {"line": status.line(), "fraction": status.fraction}
+
+    def standing(self) -> dict[str, Any]:
+        """Return what the browser has to know at a change of state."""
+        run = self.run
+        told: dict[str, Any] = {"run": run.id, "state": run.state, "done": run.done, **self.progress}
+        if run.done:
+            told |= {"line": _last_line(run), "fraction": None, "seed": run.record.seed}
+        if (pause := run.interruption) is not None:
+            value = pause.value
+            one = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
+            is_text = isinstance(one, str)
+            told["pause"] = {
+                "job": "" if pause.job.startswith("__") else pause.job,
+                "phase": pause.phase,
+                "message": pause.message or "",
+                "is_text": is_text,
+                "value": one if is_text else json.dumps(value, ensure_ascii=False, indent=2),
+            }
+        return told
+
+    def entry(self) -> dict[str, Any]:
+        """Return the run's line in the form's history."""
+        run = self.run
+        return {
+            "run": run.id,
+            "state": run.state,
+            "done": run.done,
+            "time": time.strftime("%H:%M:%S", time.localtime(run.record.created)),
+            "title": self._title(),
+            "line": _last_line(run) if run.done else "",
+        }
+
+    def _title(self) -> str:
+        texts = [value for value in self.run.record.input.values() if isinstance(value, str) and value.strip()]
+        words = " ".join(texts[0].split()) if texts else "run"
+        return words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def _last_line(run: Run) -> str:
+    line = summary_line(run.record) if run.record.generations else ""
+    return f"{run.error} · {line}".removesuffix(" · ") if run.state == "failed" else line

@@ -1,0 +1,293 @@
+// The form: puts the parts together, sends what is asked for, and shows the news.
+
+/** What has come of the shown run; shared by all views of one form. */
+function makeStream(model) {
+  const stream = { run: "", sequence: 0, text: "", line: "", fraction: null };
+  return {
+    stream,
+    /** Take in a message; returns what a view has to do: "append", "replace", "line" or nothing. */
+    take(message) {
+      if (message.type === "whole") {
+        Object.assign(stream, { run: message.run, sequence: message.sequence, text: message.text });
+        return "replace";
+      }
+      if (message.run !== stream.run) return "";
+      Object.assign(stream, { line: message.line, fraction: message.fraction });
+      if (message.text === undefined) return "line";
+      if (message.sequence <= stream.sequence) return "";
+      if (message.sequence > stream.sequence + 1) {
+        model.send({ type: "sync" }); // one was missed: ask for the whole
+        return "";
+      }
+      stream.sequence = message.sequence;
+      stream.text += message.text;
+      return "append";
+    },
+  };
+}
+
+function makeForm(model, link, el) {
+  const unsent = later(send, 250);
+  let held = model.get("values");
+  let overrides = model.get("overrides");
+  let fields = new Map();
+  let parameters = null;
+  let described = null;
+
+  const title = h("h3", { id: newId() });
+  const description = h("p", { class: "mcnb-note" });
+  const chooser = makeChooser(model.get("spec"), (id) => {
+    model.set("workflow", id);
+    model.save_changes();
+  });
+  const tabs = makeTabs(["One run", "Batch"], (index) => {
+    model.set("mode", index ? "batch" : "one");
+    model.save_changes();
+  });
+  const boxes = h("div", { class: "mcnb-fields" });
+  const place = h("div", {});
+  const general = h("p", { class: "mcnb-message" });
+  const live = h("p", { class: "mcnb-hidden", role: "status", "aria-live": "polite" });
+  const run = h("button", { type: "button", class: "mcnb-main", onclick: () => ask("run", everything()) }, "Run");
+  const stop = h("button", { type: "button", hidden: true, onclick: () => ask("stop", {}) }, "Stop");
+  const note = h("span", { class: "mcnb-note" });
+  const actions = h("div", { class: "mcnb-row mcnb-actions" }, run, stop, note);
+  const output = makeOutput((type) => ask(type, { run: model.get("shown").run }));
+  const pause = makePause((type, more) => ask(type, { run: model.get("shown").run, ...more }));
+  const history = makeHistory((type, more) => ask(type, more));
+  const batch = makeBatch((type, more) => ask(type, type === "batch" ? { ...everything(), ...more } : (more ?? {})));
+  batch.source.onchange(arrange);
+  const one = h("div", { class: "mcnb-panel", role: "tabpanel", id: tabs.panels[0], "aria-labelledby": tabs.ids[0] });
+  const many = h("div", { class: "mcnb-panel", role: "tabpanel", id: tabs.panels[1], "aria-labelledby": tabs.ids[1] });
+  const root = h(
+    "section", { class: "mcnb-form", "aria-labelledby": title.id, "data-lm-suppress-shortcuts": "true" },
+    h("header", {}, title, chooser.element, tabs.element), description, one, many, live);
+  el.append(root);
+
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    (model.get("mode") === "batch" ? batch.actions : actions).querySelector("button").click();
+  });
+
+  // --- what is asked for
+
+  function everything() {
+    unsent.cancel();
+    return { workflow: model.get("workflow"), mode: model.get("mode"), values: held, overrides };
+  }
+
+  function send() {
+    model.set("values", held);
+    model.set("overrides", overrides);
+    model.save_changes();
+  }
+
+  const unanswered = later(() => {
+    note.textContent = "Waiting for the kernel: it is busy with a cell, or was restarted. Then run the form's cell again.";
+  }, 1500);
+
+  function ask(type, more) {
+    model.send({ type, ...more });
+    unanswered();
+  }
+
+  function answered() {
+    unanswered.cancel();
+    if (note.textContent.startsWith("Waiting")) note.textContent = "";
+  }
+
+  // --- what is shown
+
+  function build() {
+    described = model.get("spec").find((item) => item.id === model.get("workflow")) ?? model.get("spec")[0];
+    const id = described.id;
+    title.textContent = described.title;
+    description.textContent = described.description;
+    description.hidden = !described.description;
+    chooser.set(id);
+    fields = new Map(described.fields.map((field) => [field.name, makeField(field, (value) => {
+      held = { ...held, [id]: { ...held[id], [field.name]: value } };
+      unsent();
+    })]));
+    parameters = makeParameters(described.parameters, described.seed, overrides[id] ?? {}, (values) => {
+      overrides = { ...overrides, [id]: values };
+      unsent();
+    }, () => ask("dice", {}));
+    boxes.replaceChildren(...[...fields.values()].map((field) => field.element));
+    batch.source.offer(described.fields.filter((field) => described.lines.includes(field.name)));
+    fill();
+    arrange();
+  }
+
+  function fill() {
+    held = model.get("values");
+    overrides = model.get("overrides");
+    const values = held[described.id] ?? {};
+    for (const [name, field] of fields) if (name in values) field.set(values[name]);
+    parameters.set(overrides[described.id] ?? {});
+  }
+
+  /** Put the shared parts into the panel of the mode. */
+  function arrange() {
+    if (!described) return;
+    const isBatch = model.get("mode") === "batch";
+    tabs.set(isBatch ? 1 : 0);
+    one.hidden = isBatch;
+    many.hidden = !isBatch;
+    const filled = isBatch ? batch.source.filled() : "";
+    for (const [name, field] of fields) field.element.hidden = name === filled;
+    place.replaceChildren(boxes, parameters.element, general);
+    if (isBatch) many.replaceChildren(batch.source.element, place, batch.actions, batch.results);
+    else one.replaceChildren(place, actions, pause.element, output.element, history.element);
+    for (const area of root.querySelectorAll("textarea")) grow(area);
+  }
+
+  function complain() {
+    const errors = model.get("errors");
+    for (const [name, field] of fields) field.complain(errors[name]);
+    parameters.complain(errors);
+    pause.complain(errors["pause.answer"]);
+    batch.complain(errors);
+    general.textContent = errors[""] ?? "";
+    const first = Object.values(errors)[0];
+    if (first) say(first);
+  }
+
+  function focus(name) {
+    if (name.startsWith("parameters.")) parameters.focus(name.slice("parameters.".length));
+    else if (name.startsWith("batch.")) batch.source.focus();
+    else fields.get(name)?.focus();
+  }
+
+  function say(text) {
+    if (live.textContent !== text) live.textContent = text;
+  }
+
+  let said = "";
+  function stand() {
+    const shown = model.get("shown");
+    output.show(shown);
+    pause.show(shown);
+    if (shown.done) output.view.replace(model.get("text"));
+    else if (link.stream.run === shown.run) output.view.replace(link.stream.text);
+    if (shown.done) parameters?.used(shown.seed);
+    if (shown.run) {
+      const word = MARKS[shown.state]?.[1] ?? shown.state;
+      const told = `${shown.run} ${shown.state}`;
+      if (told !== said) say(shown.state === "failed" ? `Failed: ${shown.line}` : `The run is ${word}.`);
+      said = told;
+    }
+    queue();
+  }
+
+  function queue() {
+    const entries = model.get("history");
+    const open = entries.filter((entry) => !entry.done);
+    stop.hidden = !model.get("shown").run || model.get("shown").done === true;
+    const waiting = open.filter((entry) => entry.state === "pending" && entry.run !== model.get("shown").run).length;
+    note.textContent = waiting ? (waiting === 1 ? "1 run is waiting" : `${waiting} runs are waiting`) : "";
+    history.show(entries, model.get("shown").run);
+  }
+
+  function news(message) {
+    answered();
+    if (message.type === "focus") focus(message.field);
+    else if (message.type === "code") output.code.show(message.code);
+    else if (message.type === "variables") batch.source.variables(message.names);
+    else if (message.type === "saved") batch.saved(message.name);
+    else if (message.type === "rows") batch.show(message);
+  }
+
+  function streamed(what) {
+    answered();
+    const { run: id, text, line, fraction } = link.stream;
+    if (id !== model.get("shown").run || model.get("shown").done) return;
+    if (what === "append") output.view.append(text.slice(output.view.text().length));
+    if (what === "replace") output.view.replace(text);
+    if (line) output.news(line, fraction);
+  }
+
+  model.on("change:workflow", build);
+  model.on("change:mode", () => {
+    if (model.get("mode") === "batch") ask("variables", {});
+    arrange();
+  });
+  model.on("change:values", fill);
+  model.on("change:overrides", fill);
+  model.on("change:errors", () => {
+    answered();
+    complain();
+  });
+  model.on("change:shown", () => {
+    answered();
+    stand();
+  });
+  model.on("change:history", () => {
+    answered();
+    queue();
+  });
+  model.on("change:batch", () => batch.show(model.get("batch")));
+
+  build();
+  complain();
+  stand();
+  batch.show(model.get("batch"));
+  return { news, streamed };
+}
+
+function makeChooser(spec, changed) {
+  const choice = h("select", { id: newId(), onchange: () => changed(choice.value) });
+  for (const item of spec) choice.append(h("option", { value: item.id }, item.title));
+  const element = h("div", { class: "mcnb-chooser", hidden: spec.length < 2 }, h("label", { for: choice.id }, "Workflow"), choice);
+  return { element, set: (id) => (choice.value = id) };
+}
+
+function makeTabs(names, changed) {
+  const ids = names.map(newId);
+  const panels = names.map(newId);
+  const buttons = names.map((name, index) =>
+    h("button", { type: "button", role: "tab", id: ids[index], "aria-controls": panels[index], onclick: () => changed(index) }, name));
+  const element = h("div", { class: "mcnb-tabs", role: "tablist", "aria-label": "One run or many" }, ...buttons);
+  element.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    const next = (buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length;
+    changed(next);
+    buttons[next].focus();
+  });
+  return {
+    element, ids, panels,
+    set(index) {
+      buttons.forEach((button, place) => {
+        button.setAttribute("aria-selected", String(place === index));
+        button.tabIndex = place === index ? 0 : -1;
+      });
+    },
+  };
+}
+
+export default () => {
+  const views = new Set();
+  let link = null;
+  return {
+    initialize({ model }) {
+      link = makeStream(model);
+      model.on("msg:custom", (message) => {
+        const isStream = message.type === "news" || message.type === "whole";
+        const what = isStream ? link.take(message) : "";
+        for (const view of views) {
+          if (!isStream) view.news(message);
+          else if (what) view.streamed(what);
+        }
+      });
+      const shown = model.get("shown");
+      if (shown.run && !shown.done) model.send({ type: "sync" }); // the page was opened while it runs
+    },
+    render({ model, el }) {
+      const view = makeForm(model, link, el);
+      views.add(view);
+      return () => views.delete(view);
+    },
+  };
+};

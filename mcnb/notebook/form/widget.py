@@ -1,0 +1,315 @@
+"""RunForm: the widget. It takes what the browser asks for, and tells it what changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Any
+
+import anywidget
+import traitlets
+
+from mcnb.errors import InvalidInputError, McnbError
+from mcnb.notebook.form.batches import Batches
+from mcnb.notebook.form.follower import Follower
+from mcnb.notebook.form.reading import draw_seed
+from mcnb.notebook.form.runs import FormRuns
+from mcnb.notebook.form.shown_run import ShownRun
+from mcnb.notebook.form.spec import workflows
+from mcnb.notebook.form.static_copy import StaticCopy
+from mcnb.notebook.form.variables import offered
+from mcnb.runtime import Compose, Run
+
+SCRIPTS = ("dom", "fields", "parameters", "output", "pause", "history", "batch", "form")
+"""The parts of the browser's side, in the order in which they stand in its one module."""
+
+
+def _script() -> str:
+    folder = resources.files(__package__) / "static"
+    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def _style() -> str:
+    return (resources.files(__package__) / "static" / "form.css").read_text(encoding="utf-8")
+
+
+class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
+    """A form for the workflows of a compose file, made from their inputs.
+
+    One widget with one comm. While text streams, only what is new travels, as numbered messages; the traits hold the
+    state between runs, so that a second view, a reloaded page or a saved notebook shows the same.
+
+    Every request of the browser is answered at once, whatever thread it comes in: it checks, submits, returns. A lock
+    guards what the form's thread and the requests share.
+
+    Parameters
+    ----------
+    compose : Compose
+        The loaded file.
+    workflow : str, optional
+        The one shown first; by default the default one.
+    values : mapping, optional
+        What its inputs show first.
+
+    Attributes
+    ----------
+    runs : tuple of Run
+        Those started here, the newest last.
+    """
+
+    _esm = _script()
+    _css = _style()
+
+    spec = traitlets.List().tag(sync=True)
+    workflow = traitlets.Unicode().tag(sync=True)
+    mode = traitlets.Enum(("one", "batch"), "one").tag(sync=True)
+    values = traitlets.Dict(help="What the controls hold, by workflow and input.").tag(sync=True)
+    overrides = traitlets.Dict(help="What the parameter controls hold, by workflow.").tag(sync=True)
+    errors = traitlets.Dict(help="Sentences by field; those of the whole form stand under ''.").tag(sync=True)
+    shown = traitlets.Dict(help="How the shown run stands.").tag(sync=True)
+    text = traitlets.Unicode(help="The text of the shown run, once it is done.").tag(sync=True)
+    history = traitlets.List().tag(sync=True)
+    batch = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, compose: Compose, workflow: str | None = None, values: Mapping[str, Any] | None = None) -> None:
+        chosen = compose.document.workflow(workflow).id
+        self._lock = threading.RLock()
+        self._follower = Follower()
+        self._copy = StaticCopy()
+        self._runs = FormRuns(compose)
+        self._batches = Batches(compose, self._follower, self._tell_batch)
+        self._showing: ShownRun | None = None
+        self._sequence = 0
+        super().__init__(spec=workflows(compose.document), workflow=chosen)
+        self.compose = compose
+        if values:
+            self.values = {chosen: self._runs.held(self._fields(chosen), values)}
+        self.on_msg(self._receive)
+
+    # --- for Python ---------------------------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Those started here, the newest last."""
+        return tuple(item.run for item in self._runs.items)
+
+    @property
+    def results(self) -> Any:
+        """The Batch that was run here last; None before the first."""
+        return self._batches.batch
+
+    def run(self) -> Run:
+        """Start a run with what the form holds, as its Run button does.
+
+        Raises
+        ------
+        InvalidInputError
+            With what is wrong by field; the form shows it too.
+        """
+        with self._lock:
+            try:
+                return self._start({})
+            except McnbError as error:
+                self._refuse(error)
+                raise
+
+    def close(self) -> None:
+        """Let go of the browser's views, the thread and the widgets. Runs that are not done go on."""
+        self._follower.close()
+        with self._lock:
+            layout = self.layout
+            super().close()
+            if layout is not None:
+                layout.close()
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser changed, never while another thread changes the form."""
+        with self._lock:
+            super().set_state(sync_data)
+
+    # --- requests of the browser ----------------------------------------------------------------------------------
+
+    def _receive(self, _: Any, content: Mapping[str, Any], buffers: Any) -> None:
+        handlers: dict[str, Callable[[Mapping[str, Any]], object]] = {
+            "run": self._start,
+            "stop": self._stop,
+            "resume": self._resume,
+            "select": self._select,
+            "repeat": self._repeat,
+            "code": self._code,
+            "sync": self._sync,
+            "dice": self._dice,
+            "variables": self._variables,
+            "batch": self._batch,
+            "batch-stop": self._batches.stop,
+            "batch-retry": self._batches.retry,
+            "batch-save": self._batch_save,
+        }
+        handler = handlers.get(content.get("type", ""))
+        if handler is None:
+            return
+        with self._lock:
+            try:
+                handler(content)
+            except McnbError as error:
+                self._refuse(error)
+
+    def _start(self, content: Mapping[str, Any]) -> Run:
+        self._take(content)
+        item = self._runs.start(self.workflow, self._fields(self.workflow), *self._held())
+        self.errors = {}
+        self._added(item)
+        return item.run
+
+    def _take(self, content: Mapping[str, Any]) -> None:
+        """Take what the controls hold along with the request: their own messages may come later."""
+        for name in ("workflow", "mode", "values", "overrides"):
+            if name in content:
+                setattr(self, name, content[name])
+
+    def _held(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.values.get(self.workflow, {}), self.overrides.get(self.workflow, {})
+
+    def _fields(self, workflow: str) -> list[dict[str, Any]]:
+        return next(item["fields"] for item in self.spec if item["id"] == workflow)
+
+    def _refuse(self, error: McnbError) -> None:
+        """Show an error at the fields it is about, and move to the first of them."""
+        details = error.errors if isinstance(error, InvalidInputError) else ()
+        found = {item["field"]: item["message"] for item in details}
+        known = {field["name"] for field in self._fields(self.workflow)}
+        if not found or not all(name in known or "." in name for name in found):
+            found = {**{key: text for key, text in found.items() if key in known}, "": str(error)}
+        self.errors = found
+        self.send({"type": "focus", "field": next(iter(found))})
+
+    def _added(self, item: ShownRun) -> None:
+        self.history = self._runs.entries()
+        if self._showing is None or self._showing.run.done:
+            self._show(item)
+        self._follower.watch(item.run.listen, lambda: self._look(item))
+
+    def _stop(self, content: Mapping[str, Any]) -> None:
+        self._runs.find(content.get("run") or self.shown.get("run", "")).run.cancel()
+
+    def _resume(self, content: Mapping[str, Any]) -> None:
+        self._runs.resume(content["run"], content.get("answer"))
+
+    def _select(self, content: Mapping[str, Any]) -> None:
+        item = self._runs.find(content["run"])
+        with self.hold_sync():
+            self.workflow = item.run.workflow
+            self.values = {**self.values, self.workflow: dict(item.held)}
+            self.overrides = {**self.overrides, self.workflow: dict(item.overrides)}
+            self.errors = {}
+            self._show(item)
+
+    def _repeat(self, content: Mapping[str, Any]) -> None:
+        self._added(self._runs.repeat(content["run"]))
+
+    def _code(self, content: Mapping[str, Any]) -> None:
+        self.send({"type": "code", "run": content["run"], "code": self._runs.code(content["run"])})
+
+    def _sync(self, content: Mapping[str, Any]) -> None:
+        if self._showing is not None:
+            self._send_whole(self._showing)
+        self._batches.tell_all()
+
+    def _dice(self, content: Mapping[str, Any]) -> None:
+        held = {**self.overrides.get(self.workflow, {}), "seed": str(draw_seed()), "seed_locked": True}
+        self.overrides = {**self.overrides, self.workflow: held}
+
+    def _variables(self, content: Mapping[str, Any]) -> None:
+        self.send({"type": "variables", "names": offered(_namespace())})
+
+    def _batch(self, content: Mapping[str, Any]) -> None:
+        self._take(content)
+        fields = self._fields(self.workflow)
+        self._batches.start(self.workflow, fields, *self._held(), content, _namespace())
+        self.errors = {}
+
+    def _batch_save(self, content: Mapping[str, Any]) -> None:
+        name, value = self._batches.saved(content.get("name", ""))
+        _namespace()[name] = value
+        self.send({"type": "saved", "name": name})
+
+    # --- news for the browser -------------------------------------------------------------------------------------
+
+    def _show(self, item: ShownRun) -> None:
+        """Show a run in the output view."""
+        self._showing = item
+        self._sequence = 0
+        with self.hold_sync():
+            self.text = item.text if item.run.done else ""
+            self.shown = item.standing()
+        if not item.run.done:
+            self._send_whole(item)
+
+    def _look(self, item: ShownRun) -> bool:
+        """Tell the browser what is new about a run; return whether there is more to come."""
+        with self._lock:
+            done = item.run.done  # before the events are read: the last one is among them then
+            text, changed = item.read_events()
+            if item is self._showing:
+                if not done:
+                    self._send_news(item, text)
+                if changed or done:
+                    self._told(item, done=done)
+            if changed:
+                self.history = self._runs.entries()
+            if done:
+                self._copy.show(item.run)
+                self._show_next(item)
+            return not done
+
+    def _told(self, item: ShownRun, *, done: bool) -> None:
+        with self.hold_sync():
+            if done:
+                self.text = item.text
+            self.shown = item.standing()
+
+    def _show_next(self, item: ShownRun) -> None:
+        waiting = self._runs.next_after(item)
+        if item is self._showing and waiting is not None:
+            self._show(waiting)
+
+    def _send_news(self, item: ShownRun, text: str) -> None:
+        message = {"type": "news", "run": item.run.id, **item.progress}
+        if text:
+            self._sequence += 1
+            message |= {"sequence": self._sequence, "text": text}
+        self.send(message)
+
+    def _send_whole(self, item: ShownRun) -> None:
+        self.send({"type": "whole", "run": item.run.id, "sequence": self._sequence, "text": item.text})
+
+    def _tell_batch(self, message: Mapping[str, Any], standing: Mapping[str, Any] | None) -> None:
+        with self._lock:
+            if message:
+                self.send({"type": "rows", **message})
+            if standing is not None:
+                self.batch = dict(standing)
+
+    # --- display --------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"Form of {self.compose!r}"
+
+    def _ipython_display_(self) -> None:
+        """Display the widget, and after it the copy of the last result that outlives the kernel."""
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+        data = {**data, "text/plain": f"{self!r}\n(a form: run this notebook to use it)"}
+        display(data, metadata=metadata, raw=True)
+        self._copy.display()
+
+
+def _namespace() -> dict[str, Any]:
+    """Return the variables of the notebook."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell.user_ns if shell is not None else {}
