@@ -3,6 +3,7 @@
 ===============  ===========================================================
 ``group``        the command itself, its errors and exit codes
 ``run``          ``mcnb run`` and ``mcnb repeat``
+``asking``       answers to a run that is interrupted
 ``document``     ``mcnb validate | schema | graph | render``
 ``models``       ``mcnb models list | fetch | estimate | remove``
 ``options``      options that several commands share

@@ -9,12 +9,15 @@ from typing import Any
 
 import click
 
+from mcnb.cli.asking import Answers
 from mcnb.cli.options import OpenDocument, document_options, environment_options, read_input, read_json
 from mcnb.cli.output_file import OutputFile
 from mcnb.cli.terminal import Terminal
 from mcnb.compose import Environment
 from mcnb.errors import InvalidInputError
 from mcnb.runtime import Record, Run, default_runtime
+
+_ANSWER_HELP = "Answer when the document asks a person; repeat for each time. Empty keeps what is there."
 
 
 def _output_options(command: Any) -> Any:
@@ -24,6 +27,7 @@ def _output_options(command: Any) -> Any:
             click.option("--json", "as_json", is_flag=True, help="Print the output as JSON."),
             click.option("--record", is_flag=True, help="Print output and record as JSON; 'mcnb repeat' takes it."),
             click.option("--timeout", type=float, metavar="SECONDS", help="Stop and fail after this time."),
+            click.option("--answer", "answers", multiple=True, metavar="TEXT", help=_ANSWER_HELP),
             click.option("-q", "--quiet", is_flag=True, help="No progress and no last line."),
         ]
     ):
@@ -80,22 +84,35 @@ def repeat(file: str, environment: Environment, timeout: float | None, **show: A
     show_run(lambda: default_runtime().repeat(record, environment=environment, timeout=timeout), **show)
 
 
-def show_run(start: Callable[[], Run], *, path: str | None, as_json: bool, record: bool, quiet: bool) -> None:
+def show_run(
+    start: Callable[[], Run],
+    *,
+    path: str | None,
+    as_json: bool,
+    record: bool,
+    quiet: bool,
+    answers: tuple[str, ...],
+) -> None:
     """Start a run, follow it, and print its output.
 
     Raises
     ------
     McnbError
-        What the run failed with.
+        What the run failed with; an unanswered interruption cancels it.
     KeyboardInterrupt
         After an interrupt, when computing has stopped.
     """
     target = None if path is None else OutputFile(path)  # refused now rather than when the text is there
     streams = sys.stdout.isatty() and not (as_json or record or path)
     terminal = Terminal(sys.stdout if streams else None, sys.stderr, quiet=quiet)
+    replies = Answers(answers)
     found = start()
     try:
-        terminal.follow(found)
+        terminal.follow(found, replies.resume)
+    except InvalidInputError:
+        found.cancel()
+        found.wait()
+        raise
     except KeyboardInterrupt:
         found.cancel()
         found.wait()
@@ -112,6 +129,8 @@ def show_run(start: Callable[[], Run], *, path: str | None, as_json: bool, recor
         target.write(text)
     elif not terminal.wrote_text:
         print_output(text)
+    if replies.unused and not quiet:
+        click.echo(replies.unused, err=True)
     terminal.last_line(found)
 
 

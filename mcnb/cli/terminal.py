@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from typing import IO, Any
 
 import click
@@ -41,8 +42,8 @@ class Terminal:
         self._item: Event | None = None
         self._ends_line = True
 
-    def follow(self, run: Run) -> None:
-        """Show the run's events until it is done."""
+    def follow(self, run: Run, answer: Callable[[Run], None]) -> None:
+        """Show the run's events until it is done; when it is interrupted, `answer` it."""
         for event in run.events():
             if event.type in ("download", "convert", "load"):
                 self.progress(event)
@@ -52,6 +53,10 @@ class Terminal:
                 self.write(event.data["text"])
             elif event.type == "token" and self.is_terminal:
                 self.show(working_line(self._item, event.data["tokens"]))
+            elif event.type == "state" and event.data["state"] == "interrupted":
+                self.clear()
+                self.end_line()
+                answer(run)
         self.clear()
         self.end_line()
 

@@ -105,6 +105,10 @@ class Terminal:
             pass
         return self.process.wait(PATIENCE)
 
+    def type(self, text: str) -> None:
+        """Type on the keyboard."""
+        os.write(self._master, text.encode())
+
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
