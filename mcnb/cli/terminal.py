@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from typing import IO, Any
 
 import click
 
 from mcnb.runtime import Event, Run
-from mcnb.runtime.wording import progress_line, summary_line, working_line
+from mcnb.runtime.tracking import StatusTracker
+from mcnb.runtime.wording import summary_line
+
+_PREPARATIONS = ("download", "convert", "load")
+_SHOWN = ("waiting", *_PREPARATIONS, "prompt", "generating", "stopping")
+"""What is worth a line; what comes after them says more itself."""
 
 
 class Terminal:
@@ -38,21 +42,16 @@ class Terminal:
         self.is_terminal = notes.isatty() and not quiet
         self.wrote_text = False
         self._line = ""
-        self._stages: dict[str, float] = {}
-        self._item: Event | None = None
+        self._tracker = StatusTracker()
+        self._told: set[tuple[str, str]] = set()
         self._ends_line = True
 
     def follow(self, run: Run, answer: Callable[[Run], None]) -> None:
         """Show the run's events until it is done; when it is interrupted, `answer` it."""
         for event in run.events():
-            if event.type in ("download", "convert", "load"):
-                self.progress(event)
-            elif event.type == "job" and "items" in event.data:
-                self._item = event
-            elif event.type == "token" and event.data["streamed"] and self.text is not None:
+            self.progress(event)
+            if event.type == "token" and event.data["streamed"] and self.text is not None:
                 self.write(event.data["text"])
-            elif event.type == "token" and self.is_terminal:
-                self.show(working_line(self._item, event.data["tokens"]))
             elif event.type == "state" and event.data["state"] == "interrupted":
                 self.clear()
                 self.end_line()
@@ -76,23 +75,27 @@ class Terminal:
             self.write("\n")
 
     def progress(self, event: Event) -> None:
-        """Show how far a stage is: in place on a terminal, one line a stage elsewhere."""
-        key = f"{event.type} {event.data['what']}"
-        first = key not in self._stages
-        started = self._stages.setdefault(key, time.monotonic())
-        line = progress_line(event, time.monotonic() - started)
+        """Show how far the work is: in place on a terminal, one line a model and stage elsewhere."""
+        self._tracker.add(event)
         if self.is_terminal:
-            self.show(line)
-        elif first and not self.quiet:
-            self.notes.write(line + "\n")
-            self.notes.flush()
+            status = self._tracker.status
+            if status.stage in _SHOWN and not self.wrote_text:
+                self.show(status.line())
+        elif event.type in _PREPARATIONS and not self.quiet:
+            key = event.type, event.data["what"]
+            if key not in self._told:
+                self._told.add(key)
+                self.notes.write(self._tracker.status.line() + "\n")
+                self.notes.flush()
 
     def show(self, line: str) -> None:
         """Show a line in place of the one before."""
-        self.clear()
-        self._line = line[: shutil.get_terminal_size().columns - 1]
-        self.notes.write(self._line)
-        self.notes.flush()
+        line = line[: shutil.get_terminal_size().columns - 1]
+        if line != self._line:
+            self.clear()
+            self._line = line
+            self.notes.write(line)
+            self.notes.flush()
 
     def clear(self) -> None:
         """Remove the progress line."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mcnb.runtime import Event, Run
+from mcnb.runtime import Run
 from mcnb.runtime.rich import mimebundle
 
 INTERVAL = 0.1
@@ -18,8 +18,7 @@ BYTES_PER_SECOND = 64_000
 
 Publish = Callable[[dict[str, Any]], None]
 
-Show = Callable[..., dict[str, Any]]
-"""Called with a run, and ``progress=`` while it goes on."""
+Show = Callable[[Run], dict[str, Any]]
 
 
 class Throttle:
@@ -79,20 +78,17 @@ def follow(
     """
     throttle = Throttle(clock, interval)
     seen = 0
-    progress: Event | None = None
     changed = begun = False
     while not run.done and not (settle and run.state == "interrupted"):
         run.wait_event(seen, throttle.wait() if changed else None)
         for event in run.events_after(seen):
             seen += 1
-            if event.type in ("download", "convert", "load") or "items" in event.data:
-                progress = event
             changed = True
             if event.type == "token" and event.data["streamed"] and not begun:
                 begun = True
                 throttle.reset()  # the first text is waited for
         if changed and not run.done and not throttle.wait():
             throttle.sent(len(run.text.encode()))
-            publish(show(run, progress=progress))
+            publish(show(run))
             changed = False
     publish(show(run))

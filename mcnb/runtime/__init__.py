@@ -12,8 +12,12 @@
 ``execution``  the execution of a run
 ``runtime``    Runtime: owns the loaded models and the event loop of the runs
 ``compose``    Compose: a Document with a Runtime, what ``mcnb.load`` returns
-``wording``    the sentences all interfaces show: progress, the quiet last line
+``status``     Status: what a run is doing, how far it is, how long it still takes
+``tracking``   a run's status, worked out from its events
+``wording``    the words all interfaces use: names, sizes, the quiet last line
 ``rich``       what a run looks like in a notebook
+``markdown``   Markdown that a model wrote, made harmless
+``brief``      a run in few bytes
 ``table``      rows for reading, and for pandas
 =============  ==========================================================================
 """
@@ -23,5 +27,6 @@ from mcnb.runtime.events import Event
 from mcnb.runtime.record import Record
 from mcnb.runtime.run import Run, State
 from mcnb.runtime.runtime import Runtime, default_runtime
+from mcnb.runtime.status import Status
 
-__all__ = ["Compose", "Event", "Record", "Run", "Runtime", "State", "default_runtime", "load"]
+__all__ = ["Compose", "Event", "Record", "Run", "Runtime", "State", "Status", "default_runtime", "load"]

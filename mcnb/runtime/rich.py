@@ -1,6 +1,7 @@
-"""What a run looks like in a notebook: text, HTML, Markdown and JSON of one state, readable everywhere.
+"""What a run looks like in a notebook: text, HTML, Markdown and data of one state, readable everywhere.
 
 Plain strings, without Jupyter: JupyterLab, GitHub, nbconvert, VS Code and a terminal each take what they can show.
+GitHub removes styles and scripts: what has lines stands in ``<pre>``. There are no colours: a dark theme has its own.
 """
 
 from __future__ import annotations
@@ -9,86 +10,132 @@ import html
 import json
 from typing import TYPE_CHECKING, Any
 
-from mcnb.runtime.events import Event
-from mcnb.runtime.wording import progress_line, summary_line
+from mcnb.runtime.brief import brief_record, run_data
+from mcnb.runtime.markdown import escaped, fenced, harmless
+from mcnb.runtime.run import text_of
+from mcnb.runtime.wording import summary_line
 
 if TYPE_CHECKING:
     from mcnb.runtime.run import Run
 
-SHOWN_GENERATIONS = 8
+DATA_TYPE = "application/vnd.mcnb.run+json"
+"""Of the run as data. Not ``application/json``: JupyterLab (rank 0; HTML has 50) and VS Code would show that first."""
 
-_TEXT = "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; margin: 0.2em 0"
-_QUIET = "font-size: 0.85em; opacity: 0.72; margin: 0.2em 0"
+_TEXT = "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; background: none; margin: 0.2em 0"
+_QUIET = "font-size: 0.85em; opacity: 0.75; margin: 0.2em 0"
 _RECORD = "font-size: 0.8em; max-height: 24em; overflow: auto"
 
 
-def mimebundle(run: Run, *, progress: Event | None = None, with_record: bool = True) -> dict[str, Any]:
+def mimebundle(run: Run, *, with_record: bool = True, name: str | None = None) -> dict[str, Any]:
     """Return the representations of a run in its present state, by MIME type.
 
     Parameters
     ----------
     run : Run
         In any state.
-    progress : Event, optional
-        The latest event that tells how far it is, while there is no text yet.
     with_record : bool
-        Whether the HTML of a finished run holds its record, folded.
+        Whether a finished run comes with its record, folded, and with its data.
+    name : str, optional
+        What the run is called where it is shown; of an interrupted run it is then said how to go on.
+
+    Returns
+    -------
+    dict
+        ``text/plain``, ``text/markdown``, and ``text/html`` unless the text is Markdown: notebooks prefer HTML, and
+        would show that text as it is written.
     """
-    body, note = _body(run), _note(run, progress)
-    plain = "\n\n".join(part for part in (body, f"[{note}]" if note else "") if part)
-    return {
-        "text/plain": plain,
-        "text/html": _html(run, body, note, with_record=with_record),
-        "text/markdown": "\n\n".join(part for part in (_fenced(body), f"*{note}*" if note else "") if part),
-    }
+    shown = _Shown(run, name)
+    bundle: dict[str, Any] = {"text/plain": shown.plain()}
+    if not shown.is_markdown:
+        bundle["text/html"] = html_of(run, with_record=with_record, name=name)
+    bundle["text/markdown"] = shown.markdown(with_record=with_record)
+    if with_record and (run.done or run.state == "interrupted"):
+        bundle[DATA_TYPE] = run_data(run)
+    return bundle
 
 
-def _body(run: Run) -> str:
-    if run.state != "completed":
-        return run.text
-    output = run.output
-    if isinstance(output, dict) and len(output) == 1 and isinstance(run.text, str) and run.text:
-        return run.text
-    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, indent=2)
+def html_of(run: Run, *, with_record: bool = True, name: str | None = None) -> str:
+    """Return a run as HTML; text that is Markdown stands there as it is written.
 
-
-def _note(run: Run, progress: Event | None) -> str:
-    if run.state in ("pending", "processing", "cancelling", "interrupted"):
-        if progress is not None and not run.text:
-            return progress_line(progress, progress.time - run.record.created)
-        return {"pending": "waiting", "processing": "generating", "cancelling": "stopping"}.get(run.state, run.state)
-    note = summary_line(run.record) if run.record.generations else ""
-    if run.state == "failed" and run.error is not None:
-        note = f"failed: {run.error}" + (f" · {note}" if note else "")
-    elif run.state == "cancelled":
-        note = "cancelled" + (f" · {note}" if note else "")
-    return note
-
-
-def _html(run: Run, body: str, note: str, *, with_record: bool) -> str:
-    parts = [f'<div style="{_TEXT}">{html.escape(body)}</div>'] if body else []
-    if note:
-        parts.append(f'<div style="{_QUIET}">{html.escape(note)}</div>')
-    if with_record and run.done and run.record.generations:
-        record = html.escape(json.dumps(_record(run), ensure_ascii=False, indent=2, default=str))
-        parts.append(
-            f'<details style="{_QUIET}"><summary>record</summary><pre style="{_RECORD}">{record}</pre></details>'
-        )
+    Parameters are those of ``mimebundle``.
+    """
+    shown = _Shown(run, name)
+    parts = [f"<div>{html.escape(line)}</div>" for line in shown.first]
+    if shown.body:
+        # a browser drops a line break right behind <pre>
+        parts.append(f'<pre dir="auto" style="{_TEXT}">\n{html.escape(shown.body)}</pre>')
+    parts += [f"<div>{html.escape(line)}</div>" for line in shown.next]
+    if shown.note:
+        parts.append(f'<div style="{_QUIET}">{html.escape(shown.note)}</div>')
+    if with_record:
+        parts.append(_folded_record(run))
     return f'<div style="padding: 0 0.5em">{"".join(parts)}</div>'
 
 
-def _record(run: Run) -> dict[str, Any]:
-    """Return the record; of a large batch, the first generations only: notebooks are files that people share."""
-    record = run.record.to_dict()
-    if left := record["generations"][SHOWN_GENERATIONS:]:
-        record["generations"] = [*record["generations"][:SHOWN_GENERATIONS], f"and {len(left):,} more"]
-    return record
+class _Shown:
+    """What is said about a run, before it is put into a form.
+
+    Attributes
+    ----------
+    first, next : tuple of str
+        Sentences before and after the text.
+    body : str
+        The text; data as JSON.
+    note : str
+        The quiet last line.
+    """
+
+    def __init__(self, run: Run, name: str | None) -> None:
+        self.run = run
+        self.first: tuple[str, ...] = ()
+        self.next: tuple[str, ...] = ()
+        self.body, self.language = _body(run)
+        self.note = summary_line(run.record) if run.done and run.record.generations else ""
+        self.is_markdown = run.markdown and self.language == "text"
+        asked = run.interruption
+        if run.state == "failed" and run.error is not None:
+            self.first = (f"failed: {run.error}",)
+        elif run.state == "cancelled":
+            self.note = " · ".join(part for part in ("cancelled", self.note) if part)
+        elif asked is not None and name is not None:
+            self.first = (asked.question,)
+            self.next = (
+                f'{name}.resume() goes on, {name}.resume("...") goes on with another text, {name}.cancel() stops',
+            )
+        elif not run.done:
+            self.note = run.status.line()
+
+    def plain(self) -> str:
+        note = f"[{self.note}]" if self.note else ""
+        return "\n\n".join(part for part in (*self.first, self.body, *self.next, note) if part)
+
+    def markdown(self, *, with_record: bool) -> str:
+        body = harmless(self.body) if self.is_markdown else fenced(self.body, self.language)
+        note = f"*{escaped(self.note)}*" if self.note else ""
+        parts = [*map(escaped, self.first), body, *map(escaped, self.next), note]
+        if with_record and self.is_markdown:  # what shows the others takes the HTML
+            # no blank line may stand within, it would end the HTML, and no $, it would begin a formula
+            parts.append(_folded_record(self.run).replace("$", "&#36;"))
+        return "\n\n".join(part for part in parts if part)
 
 
-def _fenced(text: str) -> str:
-    if not text:
+def _body(run: Run) -> tuple[str, str]:
+    """Return what a run has to show, and whether that is ``text`` or ``json``."""
+    asked = run.interruption
+    if asked is not None and asked.text is None and asked.value is not None:
+        return _json(asked.value), "json"
+    if run.state != "completed":
+        return run.text, "text"
+    text = text_of(run.output)
+    return (_json(run.output), "json") if text is None else (text, "text")
+
+
+def _folded_record(run: Run) -> str:
+    if not run.done or not run.record.generations:
         return ""
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}text\n{text}\n{fence}"
+    record = html.escape(_json(brief_record(run)))
+    return f'<details style="{_QUIET}"><summary>record</summary><pre style="{_RECORD}">{record}</pre></details>'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)

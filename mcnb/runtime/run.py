@@ -233,7 +233,7 @@ class Run:
         """Return how notebooks show the run; see ``rich``."""
         from mcnb.runtime.rich import mimebundle
 
-        return mimebundle(self)
+        return mimebundle(self, name="run")
 
     # --- what the runtime uses --------------------------------------------------------------------------------------
 

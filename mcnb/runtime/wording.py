@@ -1,12 +1,9 @@
-"""Sentences that all interfaces show about runs: sizes, progress, the quiet last line."""
+"""Words that all interfaces use about runs: names, sizes, lengths of time, the quiet last line."""
 
 from __future__ import annotations
 
 from mcnb.compose.schema import Workflow
-from mcnb.runtime.events import Event
 from mcnb.runtime.record import Record
-
-_VERBS = {"download": "downloading", "convert": "converting", "load": "loading"}
 
 
 def part_name(what: str, name: str) -> str:
@@ -37,35 +34,6 @@ def seconds_text(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def item_text(event: Event) -> str:
-    """Write where a repeated job is: ``summarize 2 of 3``."""
-    job = event.data["job"]
-    return f"{'item' if job.startswith('__') else job} {event.data['item'] + 1} of {event.data['items']}"
-
-
-def working_line(item: Event | None, tokens: int) -> str:
-    """Write what is going on while text is generated that is not shown: ``summarize 2 of 3: 17 tokens``."""
-    return (f"{item_text(item)}: " if item is not None else "generating: ") + f"{tokens} tokens"
-
-
-def progress_line(event: Event, elapsed: float) -> str:
-    """Write a progress event as a line: what, how far, how fast, how long still."""
-    data = event.data
-    if event.type == "job":
-        return item_text(event)
-    done, total, unit = data["done"], data["total"], data["unit"]
-    line = f"{_VERBS[event.type]} {data['what']}"
-    if not total:
-        return line + " ..."
-    if unit != "bytes":
-        return f"{line}  {done}/{total} {unit}"
-    line += f"  {bytes_text(done)} of {bytes_text(total)}  {100 * done // total} %"
-    if elapsed > 0.5 and 0 < done < total:
-        speed = done / elapsed
-        line += f"  {bytes_text(speed)}/s  {seconds_text((total - done) / speed)} left"
-    return line
 
 
 def summary_line(record: Record) -> str:

@@ -65,7 +65,7 @@ def test_several_texts_are_shown_as_json_at_the_end(folder: Path, models: Models
     assert lines[0] == "["
     assert lines[3] == "]"
     assert lines[4].startswith("2 tokens in, 2 out")
-    assert "generating: 1 tokens" in terminal.data.decode()
+    assert "generating  1 of up to 1 tokens" in terminal.data.decode()
 
 
 def test_quiet_shows_the_text_alone(folder: Path, models: Models) -> None:

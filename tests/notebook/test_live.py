@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ class Played(Run):
             self._clock.now += step if timeout is None else min(step, timeout)
             return timeout is None or step < timeout
         if isinstance(step, str):
-            self._token("job", 0, step, len(self._pieces) + 1, streamed=True)
+            self._token("job", 0, step, len(self._pieces) + 1, shown=True, streamed=True)
         elif step is None:
             self._finish("completed", output="".join(self._pieces))
         else:
@@ -64,35 +65,50 @@ class Played(Run):
 
 
 def played(*steps: Any) -> list[tuple[float, str]]:
-    """Follow a script; return when which text was sent."""
+    """Follow a script; return when which text was sent, the words on how far it is in short."""
     clock = Clock()
     sent: list[tuple[float, str]] = []
     run = Played(clock, list(steps))
     follow(run, lambda bundle: sent.append((round(clock.now - 100, 3), bundle["text/plain"])), clock)
-    return sent
+    return [(when, re.sub(r"\[(waiting|generating).*\]$", r"[\1]", text)) for when, text in sent]
 
 
 def test_the_first_text_is_sent_at_once_and_the_last_one_always() -> None:
-    assert played("a", "b", "c", None) == [(0, "[waiting]"), (0, "a\n\n[waiting]"), (0, "abc")]
+    assert played("a", "b", "c", None) == [(0, "[waiting]"), (0, "a\n\n[generating]"), (0, "abc")]
 
 
 def test_between_them_texts_are_sent_when_it_is_time() -> None:
     texts = [text for _, text in played("a", "b", 1.0, "c", "d", 1.0, None)]
-    assert texts == ["[waiting]", "a\n\n[waiting]", "ab\n\n[waiting]", "abcd\n\n[waiting]", "abcd"]
+    assert texts == ["[waiting]", "a\n\n[generating]", "ab\n\n[generating]", "abcd\n\n[generating]", "abcd"]
 
 
 def test_nothing_is_sent_while_nothing_happens() -> None:
-    assert [text for _, text in played("a", 1.0, 1.0, 5.0, None)] == ["[waiting]", "a\n\n[waiting]", "a"]
+    assert [text for _, text in played("a", 1.0, 1.0, 5.0, None)] == ["[waiting]", "a\n\n[generating]", "a"]
 
 
-def test_progress_is_shown_until_there_is_text() -> None:
+def test_progress_is_shown() -> None:
     load = ("load", {"what": "m", "done": 1, "total": 4, "unit": "weights"})
     item = ("job", {"job": "poems", "state": "processing", "item": 1, "items": 3})
+    prompt = ("prompt", {"job": "poems", "item": 1, "tokens": 12, "budget": 50})
     hidden = ("token", {"job": "poems", "item": 1, "text": "x", "tokens": 1, "streamed": False})
-    texts = [text for _, text in played(1.0, load, 1.0, item, 1.0, hidden, 1.0, None)]
-    waiting, loading, *repeated, last = [text.strip("[]") for text in texts]
-    assert (waiting, loading, last) == ("waiting", "loading m  1/4 weights", "")
-    assert set(repeated) == {"poems 2 of 3"}
+    texts = [text for _, text in played(1.0, load, 1.0, item, 1.0, prompt, 1.0, hidden, 1.0, None)]
+    assert [text.strip("[]") for text in texts] == [
+        "waiting",
+        "loading m  1 of 4 weights",
+        "loading m  1 of 4 weights",
+        "poems 2 of 3: reading the prompt  12 tokens",
+        "poems 2 of 3: generating  1 of up to 50 tokens",
+        "",
+    ]
+
+
+def test_ten_thousand_reports_of_a_download_are_few_messages() -> None:
+    steps: list[Any] = []
+    for done in range(10_000):
+        steps += [("download", {"what": "m", "done": done, "total": 10_000, "unit": "bytes"}), 0.001]
+    sent = played(*steps, None)
+    assert sent[-2][1].startswith("[downloading m  ")
+    assert len(sent) <= sent[-1][0] / INTERVAL + 3
 
 
 def test_a_thousand_tokens_are_few_messages() -> None:
