@@ -37,7 +37,7 @@ def test_events_are_numbered_without_gaps_and_replayable_from_any(compose: Make,
     assert live[-1].data == {"state": "completed"}
     assert live[-2].type == "output"
     assert live[-2].data == {"output": POEM}
-    assert {event.type for event in live} == {"state", "job", "load", "token", "output"}
+    assert {event.type for event in live} == {"state", "job", "load", "prompt", "token", "output"}
     assert "".join(event.data["text"] for event in live if event.type == "token") == POEM
 
 
