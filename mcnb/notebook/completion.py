@@ -38,9 +38,7 @@ def make_matcher(magics: ComposeMagics) -> Callable[[CompletionContext], Any]:
 
     @context_matcher(identifier=IDENTIFIER, priority=100)  # type: ignore[untyped-decorator]
     def match(context: CompletionContext) -> Any:
-        fragment, found = "", list[str]()
-        with contextlib.suppress(Exception):  # a key press may never show an error, whatever state the notebook is in
-            fragment, found = complete(magics, context.full_text, context.cursor_line, context.cursor_position)
+        fragment, found = complete(magics, context.full_text, context.cursor_line, context.cursor_position)
         return {
             "completions": [SimpleCompletion(text=text, type="compose") for text in found],
             "matched_fragment": fragment,
@@ -66,22 +64,28 @@ def complete(magics: ComposeMagics, text: str, line_number: int, column: int) ->
     Returns
     -------
     (str, list of str)
-        The end of the text that is completed, and what can stand in its place.
+        The end of the text that is completed, and what can stand in its place. Where nothing can, the same again in a
+        line of ``%compose``: that changes nothing, and keeps Python's keywords away.
     """
+    found: list[str] = []
     lines = text.split("\n")
     before = lines[line_number][:column]
     line = read_line(before)
     if line is not None:
-        return _in_line(Offers(magics, line), line)
+        fragment = line.word
+        with contextlib.suppress(Exception):  # a key press may never show an error, whatever state the notebook is in
+            fragment, found = _in_line(Offers(magics, line), line)
+        return fragment, found or [fragment]
     head = read_line(lines[0], whole=True) if line_number and lines[0].lstrip().startswith("%%") else None
     if head is None or head.command != "run":
         return "", []
     key = _BODY_KEY.fullmatch(before)
     if key is None:
         return "", []
-    written = {other.partition(":")[0].strip() for other in lines[1:]}
-    names = [f"{name}: " for name in Offers(magics, head).input_names() if name not in written]
-    return key[1], _beginning(names, key[1])
+    written = {other.partition(":")[0].strip() for other in (*lines[1:line_number], *lines[line_number + 1 :])}
+    with contextlib.suppress(Exception):
+        found = [f"{name}: " for name in Offers(magics, head).input_names() if name not in written]
+    return key[1], _beginning(found, key[1])
 
 
 def _in_line(offers: Offers, line: Line) -> tuple[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,12 +37,16 @@ class Schema(dict[str, Any]):
         """Return the schema of compose files."""
         return cls(document_schema())
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        import json
+    @property
+    def text(self) -> str:
+        """The schema as it stands in a file."""
+        return json.dumps(self, ensure_ascii=False, indent=2)
 
-        text = json.dumps(self, ensure_ascii=False, indent=2)
-        data = {"application/json": dict(self), "text/plain": text}
-        return data, {"application/json": {"expanded": True}}
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        return {"application/json": dict(self), "text/plain": self.text}, {"application/json": {"expanded": True}}
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self.text)  # IPython would go on with its own writing of dictionaries
 
 
 class Drawing:

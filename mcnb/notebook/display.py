@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +58,8 @@ class Display:
     def _follow(self, run: Run, *, settle: bool = False) -> None:
         follow(run, self._publish, interval=self._settings.interval, show=self._bundle, settle=settle)
 
-    def _bundle(self, run: Run, **progress: Any) -> dict[str, Any]:
-        return bundle_of(run, self._name, with_record=self._settings.show_record, **progress)
+    def _bundle(self, run: Run) -> dict[str, Any]:
+        return mimebundle(run, with_record=self._settings.show_record, name=self._name)
 
     def _publish(self, bundle: dict[str, Any]) -> None:
         from IPython.display import display
@@ -69,33 +68,3 @@ class Display:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
-
-
-def bundle_of(run: Run, name: str = "_", *, with_record: bool = True, **progress: Any) -> dict[str, Any]:
-    """Return the representations of a run; of one that waits for a person, with what that person can do.
-
-    Parameters
-    ----------
-    run : Run
-        In any state.
-    name : str
-        The variable that holds it.
-    with_record : bool
-        As in ``mimebundle``.
-    **progress
-        As in ``mimebundle``.
-    """
-    bundle = mimebundle(run, with_record=with_record, **progress)
-    found = run.interruption
-    if found is None:
-        return bundle
-    lines = [
-        found.question,
-        f"{name}.resume() goes on, {name}.resume(ANSWER) goes on with another value, {name}.cancel() stops",
-    ]
-    shown = "".join(f"<div>{html.escape(line)}</div>" for line in lines)
-    return {
-        "text/plain": "\n\n".join([bundle["text/plain"], "\n".join(lines)]),
-        "text/html": bundle["text/html"] + f'<div style="padding: 0 0.5em">{shown}</div>',
-        "text/markdown": "\n\n".join([bundle["text/markdown"], *(f"`{line}`" for line in lines)]),
-    }

@@ -121,7 +121,7 @@ def read_value(text: str, variables: Mapping[str, Any]) -> Any:
         return text
     name = text[1:]
     if name not in variables:
-        known = [known for known in variables if not known.startswith("_")]
+        known = [known for known, value in variables.items() if not (known.startswith("_") or callable(value))]
         raise InvalidInputError(f"there is no variable '{name}' in this notebook", hint=did_you_mean(name, known))
     return variables[name]
 

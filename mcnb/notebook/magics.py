@@ -11,13 +11,13 @@ from mcnb.compose import Document, parse_pair
 from mcnb.errors import InvalidInputError
 from mcnb.notebook import listing
 from mcnb.notebook.describing import Drawing, Schema, Sentence, connect, describe
-from mcnb.notebook.display import bundle_of
 from mcnb.notebook.inputs import read_inputs
 from mcnb.notebook.parser import CELL_COMMANDS, HelpShown, make_parsers, parse
 from mcnb.notebook.running import run_workflow
 from mcnb.notebook.settings import Compose as Settings
 from mcnb.notebook.source import Source
 from mcnb.runtime import Compose, Run
+from mcnb.runtime.rich import mimebundle
 from mcnb.runtime.table import Table
 
 
@@ -86,12 +86,14 @@ class ComposeMagics(Magics):  # type: ignore[misc]
         self.source = source
         return compose
 
-    def run(self, arguments: Namespace, cell: str | None) -> Run:
-        """Run a workflow and show it."""
+    def run(self, arguments: Namespace, cell: str | None) -> Run | None:
+        """Run a workflow and show it; ``--quiet`` gives the Run to ``-o NAME``, or else as the value."""
+        is_quiet = arguments.quiet or self.settings.quiet
         compose = self._source(arguments).open()
-        run, is_shown = run_workflow(self.shell, self.settings, compose, arguments, cell)
-        if is_shown:
-            self._shown = (run.id, self.shell.execution_count)
+        run = run_workflow(self.shell, self.settings, compose, arguments, cell, is_quiet=is_quiet)
+        if is_quiet and arguments.name:
+            return None  # a value would be shown; and what the cell shows itself of the run is to be seen
+        self._shown = (run.id, self.shell.execution_count)
         return run
 
     def form(self, arguments: Namespace, _: str | None) -> Any:
@@ -160,4 +162,4 @@ class ComposeMagics(Magics):  # type: ignore[misc]
             raise NotImplementedError  # IPython goes on with the run's representations
 
     def _bundle(self, run: Run) -> dict[str, Any]:
-        return bundle_of(run, with_record=self.settings.show_record)
+        return mimebundle(run, with_record=self.settings.show_record, name="_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _ENDINGS = (".yml", ".yaml")
 _SHORT_ID = 8
+_ENVIRONMENT = re.compile(r"\$\{\s*env\.(\w+)")
 _NO_DATA = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, Run, Compose)
 
 
@@ -70,7 +72,7 @@ class Offers:
         if option == "-p":
             return [f"{name}=" for name in DEFAULTS if name not in self._line.pairs]
         if option == "-e":
-            return [f"{name}=" for name in self._document().env]
+            return [f"{name}=" for name in sorted(set(_ENVIRONMENT.findall(str(self._document().source))))]
         if option == "--input":
             return self._variables(Mapping)
         return self._variables(int | float) if option in ("--seed", "--timeout") else []

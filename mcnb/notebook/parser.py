@@ -85,8 +85,10 @@ def parse(parsers: dict[str, Parser], line: str) -> argparse.Namespace:
         raise InvalidInputError(f"%compose needs a command: {', '.join(COMMANDS)}", hint="see %compose --help")
     command, *rest = words
     if command not in COMMANDS:
+        if command in ("-h", "--help"):
+            parsers[""].print_help()
         if command.startswith("-"):
-            parsers[""].parse_args(words)
+            raise InvalidInputError("%compose: the command comes before its options", hint="see %compose --help")
         raise InvalidInputError(f"%compose has no command '{command}'", hint=suggestion(command, COMMANDS))
     parser = parsers[command]
     arguments, unknown = parser.parse_known_args(rest)
@@ -109,7 +111,9 @@ def _refuse(parser: Parser, word: str) -> NoReturn:
         raise InvalidInputError(f"{parser.prog}: '{word}' is too much", hint='quote values with spaces: "two words"')
     known = [name for action in options_of(parser) for name in action.option_strings]
     said = word.partition("=")[0]
-    raise InvalidInputError(f"{parser.prog} has no option {said}", hint=suggestion(said, known))
+    longer = next((name for name in known if len(said) > 2 and name.startswith(said)), None)
+    hint = f"did you mean '{longer}'?" if longer else suggestion(said, known)
+    raise InvalidInputError(f"{parser.prog} has no option {said}", hint=hint)
 
 
 def _make(command: str) -> Parser:
@@ -133,7 +137,7 @@ def _make(command: str) -> Parser:
         add("--seed", metavar="N", help="for the same text again; a number or $name")
         add("--timeout", metavar="SECONDS", help="stop and fail after this time; a number or $name")
         add("--noblock", action="store_true", help="return at once; the output follows the run")
-        add("--quiet", action="store_true", help="show nothing; the Run is the value, and in -o NAME")
+        add("--quiet", action="store_true", help="show nothing; the Run is in -o NAME, or else the value")
     if command == "history":
         add("-n", dest="count", type=int, default=20, metavar="N", help="how many at most (20)")
     if command == "cancel":

@@ -12,15 +12,14 @@ from mcnb.runtime import Compose, Run
 
 
 def run_workflow(
-    shell: Any, settings: Settings, compose: Compose, arguments: Namespace, cell: str | None
-) -> tuple[Run, bool]:
-    """Run a workflow as a cell asks for it.
+    shell: Any, settings: Settings, compose: Compose, arguments: Namespace, cell: str | None, *, is_quiet: bool
+) -> Run:
+    """Run a workflow as a cell asks for it, and show it.
 
     Returns
     -------
-    (Run, bool)
-        The run, and whether the cell shows it already (or was told to show nothing). It is done, unless the cell said
-        ``--noblock`` or the run waits for a person.
+    Run
+        It is done, unless the cell said ``--noblock`` or the run waits for a person.
 
     Raises
     ------
@@ -34,7 +33,7 @@ def run_workflow(
     parameters = read_parameters(arguments.parameters, variables)
     seed = read_number(arguments.seed, "--seed", int, variables)
     timeout = read_number(arguments.timeout, "--timeout", float, variables)
-    display = None if arguments.quiet or settings.quiet else Display(shell, settings, arguments.name)
+    display = None if is_quiet else Display(shell, settings, arguments.name)
     run = compose.submit(
         arguments.workflow,
         values,
@@ -48,7 +47,7 @@ def run_workflow(
         if arguments.noblock:
             if display is not None:
                 display.follow_in_thread(run)
-            return run, True
+            return run
         if display is not None:
             display.follow(run)
         else:
@@ -63,4 +62,4 @@ def run_workflow(
         raise
     if run.error is not None:
         raise run.error
-    return run, True
+    return run

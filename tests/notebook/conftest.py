@@ -14,7 +14,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Config
 
 from mcnb.models.cache import shared_cache
-from tests.support.runs import ROOT, home, marathon, models  # noqa: F401
+from tests.support.runs import ROOT, gate, home, marathon, models  # noqa: F401
 
 
 class Shell:

@@ -48,7 +48,7 @@ def test_running_the_file_of_the_working_directory(shell: Shell, write: Write, m
     assert all(published["update"] for published in updates)
     assert {published["transient"]["display_id"] for published in shell.published} == {first["transient"]["display_id"]}
     assert text_of(updates[-1]).startswith(POEM)
-    assert set(updates[-1]["data"]) == {"text/plain", "text/html", "text/markdown"}
+    assert {"text/plain", "text/html", "text/markdown"} <= set(updates[-1]["data"])
     assert "tokens in" not in shell.printed(), "the run is the cell's value, and shown already"
 
 
@@ -147,12 +147,21 @@ def test_an_edited_file_takes_effect_and_loads_nothing(shell: Shell, write: Writ
 @pytest.mark.parametrize(
     ("cell", "kind", "said"),
     [
-        ("%compose", InvalidInputError, "%compose needs a command: load or run; see %compose --help"),
+        ("%compose", InvalidInputError, "%compose needs a command: load, run, form, validate,"),
         ("%compose rum", InvalidInputError, "%compose has no command 'rum'; did you mean 'run'?"),
-        ("%compose frobnicate", InvalidInputError, "%compose has no command 'frobnicate'; known: load, run"),
-        ("%compose --frob", InvalidInputError, "see %compose --help"),
-        ("%compose run --frob", InvalidInputError, "unrecognized arguments: --frob"),
-        ('%compose run -i prompt="a', InvalidInputError, "No closing quotation"),
+        ("%compose frobnicate", InvalidInputError, "%compose has no command 'frobnicate'; known: load, run, form"),
+        ("%compose --frob", InvalidInputError, "the command comes before its options; see %compose --help"),
+        ("%compose run --no", InvalidInputError, "has no option --no; did you mean '--noblock'?"),
+        ("%compose run -i", InvalidInputError, "argument -i: expected one argument"),
+        ("%compose run -i prompt=two words here", InvalidInputError, "'here' is too much; quote values with spaces"),
+        ("%compose run -i prompt=a -p temprature=1", InvalidInputError, "did you mean 'temperature'?"),
+        ("%compose run -i prompt=a -p temperature=hot", InvalidInputError, "temperature: expected a number, got 'hot'"),
+        ("%compose run -i prompt=a -p temperature", InvalidInputError, "-p temperature: expected NAME=VALUE"),
+        ("%compose run -i prompt=a --timeout 0", InvalidInputError, "timeout has to be more than 0 seconds"),
+        ("%%compose ps\nbody", InvalidInputError, "%%compose ps takes no cell body"),
+        ("%compose history -n x", InvalidInputError, "argument -n: invalid int value: 'x'"),
+        ("%compose run --frob", InvalidInputError, "%compose run has no option --frob; known: -h, --help, -i"),
+        ('%compose run -i prompt="a', InvalidInputError, "a quote is not closed"),
         ("%compose run -i prompt", InvalidInputError, "-i prompt: expected NAME=VALUE"),
         ("%compose run -i promt=a", InvalidInputError, "did you mean 'prompt'?"),
         ("%compose run", InvalidInputError, "the input 'prompt' is missing"),
@@ -163,7 +172,6 @@ def test_an_edited_file_takes_effect_and_loads_nothing(shell: Shell, write: Writ
         ("%compose run -i prompt=a -o 1x", InvalidInputError, "-o 1x: not a variable name"),
         ("%compose run -i prompt=a -o class", InvalidInputError, "-o class: not a variable name"),
         ("%compose run -i prompt=a --seed x", InvalidInputError, "--seed x: expected a number"),
-        ("%%compose run\njust words", InvalidInputError, "write one input a line, like 'prompt: ...'"),
         ("%%compose run\nprompt: [", InvalidInputError, "the cell's body is not a YAML or JSON mapping: <cell>:"),
         ("%compose run -f no.yml", DocumentError, "no.yml:1:1: there is no such file"),
         ("%%compose load -f x.yml\na: 1", InvalidInputError, "takes the document from the cell"),
@@ -210,7 +218,7 @@ def test_a_failed_run_raises_and_stays(shell: Shell, write: Write) -> None:
     assert error.code == "model_not_found"
     run = shell.ip.user_ns["r"]
     assert run.state == "failed"
-    assert text_of(shell.published[-1]).startswith("[failed: ./nowhere")
+    assert text_of(shell.published[-1]).startswith("failed: ./nowhere")
     assert shell.printed().startswith("ModelNotFoundError: ./nowhere: there is no file or folder")
 
 
