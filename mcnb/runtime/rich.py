@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 DATA_TYPE = "application/vnd.mcnb.run+json"
 """Of the run as data. Not ``application/json``: JupyterLab (rank 0; HTML has 50) and VS Code would show that first."""
 
-_TEXT = "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; background: none; margin: 0.2em 0"
+_DATA = "white-space: pre-wrap; overflow-wrap: anywhere; background: none; margin: 0.2em 0"
+_TEXT = f"{_DATA}; font-family: inherit"
 _QUIET = "font-size: 0.85em; opacity: 0.75; margin: 0.2em 0"
 _RECORD = "font-size: 0.8em; max-height: 24em; overflow: auto"
 
@@ -63,7 +64,8 @@ def html_of(run: Run, *, with_record: bool = True, name: str | None = None) -> s
     parts = [f"<div>{html.escape(line)}</div>" for line in shown.first]
     if shown.body:
         # a browser drops a line break right behind <pre>
-        parts.append(f'<pre dir="auto" style="{_TEXT}">\n{html.escape(shown.body)}</pre>')
+        style = _TEXT if shown.language == "text" else _DATA
+        parts.append(f'<pre dir="auto" style="{style}">\n{html.escape(shown.body)}</pre>')
     parts += [f"<div>{html.escape(line)}</div>" for line in shown.next]
     if shown.note:
         parts.append(f'<div style="{_QUIET}">{html.escape(shown.note)}</div>')
@@ -99,11 +101,10 @@ class _Shown:
             self.note = " · ".join(part for part in ("cancelled", self.note) if part)
         elif asked is not None and name is not None:
             self.first = (asked.question,)
-            self.next = (
-                f'{name}.resume() goes on, {name}.resume("...") goes on with another text, {name}.cancel() stops',
-            )
+            other = "another value" if asked.text is None else "another text"
+            self.next = (f'{name}.resume() goes on, {name}.resume("...") goes on with {other}, {name}.cancel() stops',)
         elif not run.done:
-            self.note = run.status.line()
+            self.note = run.status.line().replace("  ", " · ")  # HTML makes one space of several
 
     def plain(self) -> str:
         note = f"[{self.note}]" if self.note else ""

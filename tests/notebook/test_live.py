@@ -94,10 +94,10 @@ def test_progress_is_shown() -> None:
     texts = [text for _, text in played(1.0, load, 1.0, item, 1.0, prompt, 1.0, hidden, 1.0, None)]
     assert [text.strip("[]") for text in texts] == [
         "waiting",
-        "loading m  1 of 4 weights",
-        "loading m  1 of 4 weights",
-        "poems 2 of 3: reading the prompt  12 tokens",
-        "poems 2 of 3: generating  1 of up to 50 tokens",
+        "loading m · 1 of 4 weights",
+        "loading m · 1 of 4 weights",
+        "poems 2 of 3: reading the prompt · 12 tokens",
+        "poems 2 of 3: generating · 1 of up to 50 tokens",
         "",
     ]
 
@@ -107,7 +107,7 @@ def test_ten_thousand_reports_of_a_download_are_few_messages() -> None:
     for done in range(10_000):
         steps += [("download", {"what": "m", "done": done, "total": 10_000, "unit": "bytes"}), 0.001]
     sent = played(*steps, None)
-    assert sent[-2][1].startswith("[downloading m  ")
+    assert sent[-2][1].startswith("[downloading m · ")
     assert len(sent) <= sent[-1][0] / INTERVAL + 3
 
 

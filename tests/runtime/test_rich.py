@@ -214,7 +214,7 @@ def test_a_run_under_way_says_what_it_does(compose: Make, models: Models, gate: 
     gate.at_token(run, 4)
     assert gate.reached.wait(PATIENCE)
     bundle = mimebundle(run)
-    assert bundle["text/plain"].startswith(f"{run.text}\n\n[generating  4 of up to 50 tokens")
+    assert bundle["text/plain"].startswith(f"{run.text}\n\n[generating · 4 of up to 50 tokens")
     assert bundle.keys() == TYPES - {DATA_TYPE}, "it would be old in a moment"
     assert "<details" not in bundle["text/html"]
     run.cancel()
@@ -231,10 +231,10 @@ def test_before_there_is_text() -> None:
     assert mimebundle(run)["text/plain"] == "[waiting for the model]"
     run._emit("download", {"what": "m", "done": 1_000_000, "total": 4_000_000, "unit": "bytes"})
     bundle = mimebundle(run)
-    assert bundle["text/plain"] == "[downloading m  1.0 MB of 4.0 MB  25 %]"
-    assert bundle["text/markdown"] == "*downloading m  1.0 MB of 4.0 MB  25 %*".replace("  ", " ")
+    assert bundle["text/plain"] == "[downloading m · 1.0 MB of 4.0 MB · 25 %]"
+    assert bundle["text/markdown"] == "*downloading m · 1.0 MB of 4.0 MB · 25 %*"
     run._emit("prompt", {"job": "write", "item": 0, "tokens": 1032, "budget": 128})
-    assert "reading the prompt  1,032 tokens" in mimebundle(run)["text/html"]
+    assert "reading the prompt · 1,032 tokens" in mimebundle(run)["text/html"]
 
 
 def test_a_run_that_was_cancelled_before_it_began() -> None:
@@ -269,6 +269,7 @@ def test_an_interrupted_run_without_words_or_without_a_text() -> None:
     run = asks({"lines": 4, "left": [1, 2]}, message=None)
     assert mimebundle(run, name="poem")["text/plain"].startswith("job 'write' is done\n\n{\n  \"lines\": 4,")
     assert "poem.resume()" in mimebundle(run, name="poem")["text/plain"]
+    assert 'poem.resume("...") goes on with another value' in mimebundle(run, name="poem")["text/plain"]
     assert "resume" not in mimebundle(run)["text/plain"], "who gives it no name says how to go on"
     assert mimebundle(asks(None, message=None), name="poem")["text/plain"].startswith(
         "job 'write' is done\n\npoem.resume()"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from mcnb.runtime import Compose, Event
+from mcnb.runtime.events import EventLog
 from mcnb.runtime.status import Status
-from mcnb.runtime.tracking import StatusTracker
+from mcnb.runtime.tracking import StatusTracker, Tracking
 from tests.support.runs import FIRST_LINE, Gate, Models
 
 PATIENCE = 60
@@ -218,6 +219,24 @@ def test_the_status_of_a_run(compose: Any, models: Models, gate: Gate) -> None:
     kinds = [event.type for event in run.events_after(0)]
     assert kinds.count("prompt") == 1
     assert kinds.index("prompt") < kinds.index("token")
+
+
+def test_each_event_is_read_once() -> None:
+    handed: list[Event] = []
+
+    class Log(EventLog):
+        def after(self, number: int) -> list[Event]:
+            found = super().after(number)
+            handed.extend(found)
+            return found
+
+    log = Log()
+    tracking = Tracking(log)
+    for number in range(1, 1001):
+        log.add("token", {"job": "a", "item": 0, "text": "x", "tokens": number, "streamed": True})
+        assert tracking.status.tokens == number
+        assert tracking.status.tokens == number
+    assert len(handed) == 1000
 
 
 def test_any_number_of_threads_may_ask(compose: Any, models: Models) -> None:
