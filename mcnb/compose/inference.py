@@ -147,7 +147,8 @@ class _Collector:
 
     def add_passed(self, expression: Expression, wanted: Input) -> None:
         """Add what is passed on as another input: it takes what it does not say itself from that one."""
-        own = _input(expression, wanted.type.name, required=True) if expression.root == "input" else None
+        is_named = expression.root == "input" and bool(expression.steps)
+        own = _input(expression, wanted.type.name, required=True) if is_named else None
         if own is not None and len(expression.steps) == 1:
             default = own if own.default_text is not None else wanted
             declared = own if own.declared else wanted

@@ -1,32 +1,56 @@
 """The runtime: takes runs, executes their jobs, keeps their events and records.
 
-=============  ==========================================================================
-``events``     numbered facts about a run, replayable from the first
-``run``        Run: one execution, for those who wait for it, stream it or cancel it
-``record``     Record: everything needed to repeat a run
-``redaction``  what must not be written into records and messages
-``plan``       what a run will do, checked before it starts
-``calls``      the calls of a job, rendered and checked
-``leases``     a job's hold on its model
-``jobs``       the execution of a component job
-``execution``  the execution of a run
-``runtime``    Runtime: owns the loaded models and the event loop of the runs
-``compose``    Compose: a Document with a Runtime, what ``mcnb.load`` returns
-``status``     Status: what a run is doing, how far it is, how long it still takes
-``tracking``   a run's status, worked out from its events
-``wording``    the words all interfaces use: names, sizes, the quiet last line
-``rich``       what a run looks like in a notebook
-``markdown``   Markdown that a model wrote, made harmless
-``brief``      a run in few bytes
-``table``      rows for reading, and for pandas
-=============  ==========================================================================
+================  ==========================================================================
+``events``        numbered facts about a run, replayable from the first
+``changes``       telling those who wait and those who listen
+``run``           Run: one execution, for those who wait for it, stream it or cancel it
+``reading``       reading a run's events from an event loop
+``record``        Record: everything needed to repeat a run
+``redaction``     what must not be written into records and messages
+``plan``          what a run will do, checked before it starts
+``calls``         the calls of a job, rendered and checked
+``leases``        a job's hold on its model
+``jobs``          the execution of a component job
+``interruption``  Interruption: what a run asks a person
+``pauses``        where the jobs of a run wait for a person
+``deadline``      a run's time limit, which stands still meanwhile
+``execution``     the execution of a run
+``runtime``       Runtime: owns the loaded models and the event loop of the runs
+``compose``       Compose: a Document with a Runtime, what ``mcnb.load`` returns
+``batch``         Batch: one workflow for many rows
+``batch_row``     BatchRow: one of them
+``batch_table``   what went in and what came out
+``rows``          the rows of a batch, read and checked
+``row_files``     CSV, JSONL and Parquet
+``status``        Status: what a run is doing, how far it is, how long it still takes
+``tracking``      a run's status, worked out from its events
+``wording``       the words all interfaces use: names, sizes, the quiet last line
+``rich``          what a run looks like in a notebook
+``markdown``      Markdown that a model wrote, made harmless
+``brief``         a run in few bytes
+``table``         rows for reading, and for pandas
+================  ==========================================================================
 """
 
+from mcnb.runtime.batch import Batch
 from mcnb.runtime.compose import Compose, load
 from mcnb.runtime.events import Event
+from mcnb.runtime.interruption import Interruption
 from mcnb.runtime.record import Record
 from mcnb.runtime.run import Run, State
 from mcnb.runtime.runtime import Runtime, default_runtime
 from mcnb.runtime.status import Status
 
-__all__ = ["Compose", "Event", "Record", "Run", "Runtime", "State", "Status", "default_runtime", "load"]
+__all__ = [
+    "Batch",
+    "Compose",
+    "Event",
+    "Interruption",
+    "Record",
+    "Run",
+    "Runtime",
+    "State",
+    "Status",
+    "default_runtime",
+    "load",
+]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mcnb.compose import Document, Environment, Inputs, input_schema, load_document
 from mcnb.errors import UnsupportedModelError
+from mcnb.runtime.batch import Batch
 from mcnb.runtime.record import Record
+from mcnb.runtime.rows import Source
 from mcnb.runtime.run import Run
 from mcnb.runtime.runtime import Runtime, default_runtime
 from mcnb.runtime.wording import workflow_name
@@ -143,6 +145,47 @@ class Compose:
                 f"the form needs {error.name}, which is not installed", hint="pip install 'mcnb[kernel]'"
             ) from error
         return RunForm(self, workflow, values)
+
+    def batch(
+        self,
+        rows: Source,
+        workflow: str | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Batch:
+        """Start a run for every row of a list, a table or a file, and return at once; ``wait`` for it, or watch it.
+
+        Parameters
+        ----------
+        rows : path, list, pandas.Series or pandas.DataFrame
+            A path to a CSV, JSONL or Parquet file; a table with a column for each input; a list of mappings; a list
+            or column of values for the only (required text) input.
+        workflow : str, optional
+            Which workflow; by default the default one.
+        seed : int, optional
+            Each row's seed is derived from it and the row's number: the same batch gives the same texts, whatever
+            order the rows are computed in. Drawn when not given.
+        parameters : mapping, optional
+            Overrides of generation parameters, for all rows.
+
+        Returns
+        -------
+        Batch
+            With a row for each; the runs are not among ``runs``.
+
+        Raises
+        ------
+        InvalidInputError
+            With everything that is wrong with the rows, by number and field, before anything starts.
+
+        Examples
+        --------
+        >>> batch = compose.batch(["a cat", "a dog"])  # doctest: +SKIP
+        >>> batch.wait()  # doctest: +SKIP
+        >>> batch.to_pandas()  # doctest: +SKIP
+        """
+        return self.runtime.batch(self.document, rows, workflow, seed=seed, parameters=parameters)
 
     @property
     def runs(self) -> tuple[Run, ...]:

@@ -17,7 +17,7 @@ from mcnb.runtime.calls import JobInputs
 from mcnb.runtime.deadline import Deadline
 from mcnb.runtime.interruption import KEPT, Interruption, Pause
 from mcnb.runtime.leases import finished
-from mcnb.runtime.plan import Step
+from mcnb.runtime.plan import Plan, Step
 from mcnb.runtime.record import Answer, Phase
 from mcnb.runtime.redaction import blacken
 from mcnb.runtime.run import Run
@@ -95,6 +95,24 @@ class Pauses:
                 return await finished(pause.reply, self._run.control, pause.reply.cancel)
             finally:
                 self._deadline.start()
+
+
+def check_answered(plan: Plan) -> None:
+    """Refuse a workflow that always asks a person: no row of it could end.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    for step in plan.steps:
+        asked = step.job.interrupt
+        pauses = {} if asked is None else {"before": asked.before, "after": asked.after}
+        for phase, pause in pauses.items():
+            if pause is not None and pause.condition is None:
+                raise InvalidInputError(
+                    f"{part_name('job', step.job.id)} asks a person {phase} each run, and nobody answers in a batch",
+                    hint="give 'interrupt' a 'condition' that is false in a batch",
+                )
 
 
 def _is_true(value: Any, where: str) -> bool:

@@ -6,8 +6,9 @@ import asyncio
 import secrets
 import threading
 import time
+import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from mcnb.errors import InvalidInputError
 from mcnb.models.cache import ModelCache, shared_cache
 from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
 from mcnb.models.progress import no_report
+from mcnb.runtime.batch import Batch
+from mcnb.runtime.batch_row import BatchRow
 from mcnb.runtime.execution import execute
-from mcnb.runtime.plan import Pin, check_installed, make_plan, preloaded
+from mcnb.runtime.pauses import check_answered
+from mcnb.runtime.plan import Pin, Plan, check_installed, make_plan, preloaded
 from mcnb.runtime.record import Answer, Record, describe_document
 from mcnb.runtime.redaction import without_blackened
+from mcnb.runtime.rows import Source, read_rows
 from mcnb.runtime.run import Run
 
 HISTORY = 200
@@ -41,6 +46,7 @@ class Runtime:
     def __init__(self, cache: ModelCache | None = None) -> None:
         self.cache = cache if cache is not None else shared_cache()
         self._runs: deque[Run] = deque(maxlen=HISTORY)
+        self._batches: weakref.WeakSet[Batch] = weakref.WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -98,6 +104,49 @@ class Runtime:
         drawn = overrides["seed"] if "seed" in overrides else secrets.randbits(DRAWN_SEED_BITS)
         return self._submit(document, workflow, input, overrides, timeout, seed=drawn)
 
+    def batch(
+        self,
+        document: Document,
+        rows: Source,
+        workflow: str | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Batch:
+        """Start a run for every row, a few at a time, and return at once.
+
+        Parameters
+        ----------
+        document, workflow, parameters
+            As in ``submit``.
+        rows : path, list, pandas.Series or pandas.DataFrame
+            As in ``Compose.batch``.
+        seed : int, optional
+            The rows' seeds are derived from it; drawn when not given.
+
+        Raises
+        ------
+        InvalidInputError, NotSupportedError, UnsupportedModelError
+            As ``submit``, for all rows together; before anything starts.
+        """
+        overrides = check_parameters({**(parameters or {}), **({} if seed is None else {"seed": seed})})
+        plan = make_plan(document, document.workflow(workflow))
+        check_answered(plan)
+        inputs = document.inputs(workflow)
+        values = read_rows(rows, inputs)
+        check_installed()
+        described = describe_document(document)
+
+        def start(row: BatchRow) -> Run:
+            own = {**overrides, "seed": row.seed} if "seed" in overrides else overrides
+            return self._started(plan, row.input, own, None, described, seed=row.seed)
+
+        drawn = overrides["seed"] if "seed" in overrides else secrets.randbits(DRAWN_SEED_BITS)
+        made = Batch(values, drawn, inputs.names, start, self._schedule)
+        with self._lock:
+            self._batches.add(made)
+        return made
+
     def repeat(self, record: Record, *, environment: Environment | None = None, timeout: float | None = None) -> Run:
         """Run a record again: the same document, input, answers, seed, model revision, device and dtype.
 
@@ -150,22 +199,46 @@ class Runtime:
         values = check_input(document.inputs(workflow), input)
         plan = make_plan(document, chosen)
         check_installed()
+        described = describe_document(document)
+        return self._started(
+            plan, values, parameters, timeout, described, seed=seed, pins=pins, answers=answers, kept=True
+        )
+
+    def _started(
+        self,
+        plan: Plan,
+        values: dict[str, Any],
+        parameters: Mapping[str, Any],
+        timeout: float | None,
+        described: dict[str, Any],
+        *,
+        seed: int,
+        pins: Mapping[str, Pin] | None = None,
+        answers: tuple[Answer, ...] = (),
+        kept: bool = False,
+    ) -> Run:
+        """Start a run of what was checked; `kept` for looking back."""
         record = Record(
             run_id=Run.new_id(),
-            workflow=chosen.id,
+            workflow=plan.workflow.id,
             created=time.time(),
-            document=describe_document(document),
+            document=described,
             input=values,
             parameters=dict(parameters),
             seed=seed,
         )
         run = Run(record)
-        with self._lock:
-            self._runs.append(run)
-            loop = self._started_loop()
+        if kept:
+            with self._lock:
+                self._runs.append(run)
         working = execute(run, plan, values, cache=self.cache, pins=pins or {}, answers=answers, timeout=timeout)
-        asyncio.run_coroutine_threadsafe(working, loop)
+        self._schedule(working)
         return run
+
+    def _schedule(self, working: Coroutine[Any, Any, None]) -> None:
+        with self._lock:
+            loop = self._started_loop()
+        asyncio.run_coroutine_threadsafe(working, loop)
 
     def preload(self, document: Document) -> None:
         """Begin to load the models of components that say ``preload: true``; never blocks.
@@ -176,7 +249,13 @@ class Runtime:
             self.cache.acquire(spec, no_report)
 
     def close(self) -> None:
-        """Cancel the runs that are not done, wait until they are, and end the thread. Models stay in the cache."""
+        """Cancel what is not done, wait until it has stopped, and end the thread. Models stay in the cache."""
+        with self._lock:
+            batches = tuple(self._batches)
+        for batch in batches:
+            batch.cancel()
+        for batch in batches:
+            batch.wait()
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
             runs = tuple(self._runs)
