@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mcnb.cli.terminal import Terminal as Follower
+from mcnb.runtime import Event
 from tests.cli.conftest import write
 from tests.support.runs import FIRST_LINE, Models, document
 from tests.support.texts import POEM
@@ -73,3 +77,61 @@ def test_quiet_shows_the_text_alone(folder: Path, models: Models) -> None:
     with Terminal("run", "-q", "-i", f"prompt={FIRST_LINE}") as terminal:
         assert terminal.end() == 0
     assert terminal.data.decode().replace("\r\n", "\n") == POEM
+
+
+class Screen(io.StringIO):
+    """Where notes go that a terminal shows."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+DOWNLOADED = [{"what": "m", "done": done, "total": 4_000_000, "unit": "bytes"} for done in (0, 1_000_000, 4_000_000)]
+
+
+def told(notes: io.StringIO, *events: tuple[Any, dict[str, Any]], quiet: bool = False) -> str:
+    """What is written about events that are a second apart."""
+    follower = Follower(None, notes, quiet=quiet)
+    for number, (kind, data) in enumerate(events):
+        follower.progress(Event(number, kind, data, float(number)))
+    return notes.getvalue()
+
+
+def test_progress_is_written_over_itself() -> None:
+    shown = told(Screen(), *(("download", data) for data in DOWNLOADED))
+    assert [line for line in shown.split("\r") if line.strip()] == [
+        "downloading m  0 B of 4.0 MB  0 %",
+        "downloading m  1.0 MB of 4.0 MB  25 %  1.0 MB/s  3 s left",
+        "downloading m  4.0 MB of 4.0 MB  100 %",
+    ]
+
+
+def test_what_has_not_changed_is_not_written_again() -> None:
+    assert told(Screen(), *[("download", DOWNLOADED[0])] * 3).count("downloading") == 1
+
+
+def test_a_prompt_that_is_read_and_the_items_of_a_job() -> None:
+    shown = told(
+        Screen(),
+        ("state", {"state": "processing"}),
+        ("job", {"job": "poems", "state": "processing", "item": 0, "items": 2}),
+        ("prompt", {"job": "poems", "item": 0, "tokens": 1032, "budget": 40}),
+        ("token", {"job": "poems", "item": 0, "text": "x", "tokens": 1, "streamed": False}),
+        ("token", {"job": "poems", "item": 0, "text": "x", "tokens": 11, "streamed": False}),
+        ("state", {"state": "completed"}),
+    )
+    assert [line for line in shown.split("\r") if line.strip()] == [
+        "waiting for the model",
+        "poems 1 of 2: reading the prompt  1,032 tokens",
+        "poems 1 of 2: generating  1 of up to 40 tokens",
+        "poems 1 of 2: generating  11 of up to 40 tokens  10.0 tokens/s  7 s left",
+    ]
+
+
+def test_in_a_pipe_each_stage_is_one_line() -> None:
+    events: list[tuple[Any, dict[str, Any]]] = [("download", data) for data in DOWNLOADED]
+    events += [("load", {"what": "m", "done": done, "total": 2, "unit": "weights"}) for done in (0, 1, 2)]
+    events += [("token", {"job": "a", "item": 0, "text": "x", "tokens": 1, "streamed": False})]
+    assert told(io.StringIO(), *events) == "downloading m  0 B of 4.0 MB  0 %\nloading m  0 of 2 weights\n"
+    assert told(io.StringIO(), *events, quiet=True) == ""
+    assert told(Screen(), *events, quiet=True) == ""
