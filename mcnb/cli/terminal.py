@@ -90,7 +90,8 @@ class Terminal:
 
     def show(self, line: str) -> None:
         """Show a line in place of the one before."""
-        line = line[: shutil.get_terminal_size().columns - 1]
+        columns = _columns()
+        line = line[: columns if line.isascii() else columns // 2]  # a Chinese character is two columns wide
         if line != self._line:
             self.clear()
             self._line = line
@@ -100,7 +101,7 @@ class Terminal:
     def clear(self) -> None:
         """Remove the progress line."""
         if self._line:
-            self.notes.write("\r" + " " * len(self._line) + "\r")
+            self.notes.write("\r" + " " * _columns() + "\r")
             self.notes.flush()
             self._line = ""
 
@@ -115,6 +116,11 @@ class Terminal:
         """Tell tokens, speed and the reason of the end."""
         if not self.quiet and run.record.generations:
             click.echo(click.style(summary_line(run.record), dim=True), file=self.notes)
+
+
+def _columns() -> int:
+    """Return how many columns can be written without beginning a new line."""
+    return shutil.get_terminal_size().columns - 1
 
 
 def table(rows: list[dict[str, Any]], right: tuple[str, ...] = ()) -> str:

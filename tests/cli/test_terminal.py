@@ -135,3 +135,12 @@ def test_in_a_pipe_each_stage_is_one_line() -> None:
     assert told(io.StringIO(), *events) == "downloading m  0 B of 4.0 MB  0 %\nloading m  0 of 2 weights\n"
     assert told(io.StringIO(), *events, quiet=True) == ""
     assert told(Screen(), *events, quiet=True) == ""
+
+
+def test_a_line_of_wide_characters_fits_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "41")
+    notes = Screen()
+    follower = Follower(None, notes)
+    follower.show("写一首关于月亮的诗" * 5)
+    follower.clear()
+    assert notes.getvalue() == ("写一首关于月亮的诗" * 5)[:20] + "\r" + " " * 40 + "\r"
