@@ -42,3 +42,11 @@ def test_parameters_reach_the_run_and_a_failure_ends_the_notebook(notebook: Path
     assert output.data["text/plain"].startswith(POEM)
     assert "seed 9" in output.data["text/plain"]
     assert "\r" not in output.data["text/plain"]
+
+
+def test_a_run_that_fails_ends_the_notebook_with_its_name_and_sentence(notebook: Path) -> None:
+    (notebook.parent / "model-compose.yml").write_text(document("./nowhere"))
+    with pytest.raises(papermill.PapermillExecutionError) as caught:
+        papermill.execute_notebook(str(notebook), str(notebook.with_name("out.ipynb")), progress_bar=False)
+    assert caught.value.ename == "ModelNotFoundError"
+    assert caught.value.evalue.startswith("./nowhere: there is no file or folder at ")
