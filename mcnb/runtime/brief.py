@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,10 @@ MOST_ITEMS = 50
 
 MOST_GENERATIONS = 8
 """Generations of a record."""
+
+LARGEST_RECORD = 60_000
+LARGEST_PART = 8_000
+"""Characters as JSON, of a record and of a part of the data; what is larger is cut further."""
 
 _DEEPEST = 16
 
@@ -34,7 +40,7 @@ def brief(value: Any, longest: int = LONGEST_TEXT, most: int = MOST_ITEMS, depth
     if isinstance(value, str):
         return value if len(value) <= longest else f"{value[:longest]}… ({len(value):,} characters)"
     if value is None or isinstance(value, bool | int | float):
-        return value
+        return str(value) if isinstance(value, float) and not math.isfinite(value) else value
     if not isinstance(value, Mapping | list | tuple):
         return brief(str(value), longest)
     if depth == 0:
@@ -52,7 +58,23 @@ def brief_record(run: Run) -> dict[str, Any]:
     record = run.record.to_dict()
     if left := record["generations"][MOST_GENERATIONS:]:
         record["generations"] = [*record["generations"][:MOST_GENERATIONS], f"and {len(left):,} more"]
-    found: dict[str, Any] = brief(record)
+    found: dict[str, Any] = _within(LARGEST_RECORD, record)
+    return found
+
+
+def _within(size: int, value: Any) -> Any:
+    """Return JSON data in short, and shorter still when it is more than `size` characters."""
+    found = value
+    for longest, most, depth in (
+        (LONGEST_TEXT, MOST_ITEMS, _DEEPEST),
+        (300, 20, 8),
+        (200, 8, 4),
+        (100, 8, 2),
+        (50, 8, 1),
+    ):
+        found = brief(value, longest, most, depth)
+        if len(json.dumps(found, ensure_ascii=False)) <= size:
+            break
     return found
 
 
@@ -72,19 +94,19 @@ def run_data(run: Run) -> dict[str, Any]:
         "id": run.id,
         "workflow": run.workflow,
         "state": run.state,
-        "output": brief(run.output, most=8, depth=4),
-        "error": None if run.error is None else brief(run.error.to_dict()),
-        **({} if asked is None else {"interruption": brief(asked.to_dict(), most=8, depth=4)}),
+        "output": _within(LARGEST_PART, run.output),
+        "error": None if run.error is None else _within(LARGEST_PART, run.error.to_dict()),
+        **({} if asked is None else {"interruption": _within(LARGEST_PART, asked.to_dict())}),
         "record": {
             "created": record.created,
             "document": record.document.get("digest"),
             "seed": record.used_seed,
-            "parameters": brief(record.parameters),
+            "parameters": _within(LARGEST_PART, record.parameters),
             "generations": len(generations),
             "usage": {"prompt_tokens": usage.prompt_tokens, "output_tokens": usage.output_tokens},
             "tokens_per_second": record.tokens_per_second,
             "finish_reasons": dict(Counter(record.finish_reasons)),
-            "models": brief(list(dict.fromkeys(item.model["name"] for item in generations)), most=8),
+            "models": _within(LARGEST_PART, list(dict.fromkeys(item.model["name"] for item in generations))),
             "timings": dict(record.timings),
             "output_sha256": record.output_sha256,
         },
