@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mcnb.errors import InternalError, InvalidInputError, McnbError
+from mcnb.errors import InternalError, InvalidInputError, McnbError, RunCancelledError
 from mcnb.runtime.batch_row import BatchRow, row_seed
 from mcnb.runtime.changes import Changes
 from mcnb.runtime.run import TERMINAL, Run, State
@@ -171,7 +171,7 @@ class Batch:
         async def lane() -> None:
             for row in waiting:
                 if self._stopping:
-                    row._finish("cancelled", None)
+                    row._finish("cancelled", RunCancelledError("the batch was cancelled"))
                     continue
                 try:
                     await self._compute(row)

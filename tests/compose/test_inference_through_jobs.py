@@ -104,6 +104,12 @@ workflow: {input: {b: "${input.x}"}}
         ]
         assert not found.open
 
+    def test_the_whole_input_as_one_value(self):
+        found = inputs(ACTION + "workflow: {input: {prompt: '${input}'}}")
+
+        assert found.open
+        assert "prompt" not in found.names
+
     def test_outputs_of_other_jobs_are_no_inputs(self):
         found = inputs(
             ACTION

@@ -207,7 +207,8 @@ def test_cancelling_in_the_middle(compose: Make, models: Models, gate: Gate) -> 
     assert batch.failed == ()
     assert batch.finished == 10
     assert FIRST_LINE in batch.rows[1].text, "what there is of a text is kept"
-    assert isinstance(batch.rows[1].error, RunCancelledError)
+    assert all(isinstance(row.error, RunCancelledError) for row in batch.rows[1:])
+    assert batch.rows[-1].record is None
     batch.cancel()
     assert batch.state == "cancelled"
     batch.retry()
