@@ -1,7 +1,7 @@
 """The notebook interface: ``%load_ext mcnb`` brings ``%compose`` and ``%%compose``.
 
 ==============  =================================================================================
-``magics``      the magic: parses and delegates
+``magics``      the magic: parses, and calls one of the ``commands``
 ``parser``      its commands and options
 ``inputs``      the values of a run: cell bodies, ``-i``, ``--input``, ``-p``, ``$variables``
 ``source``      the document the magic loads, again for every run

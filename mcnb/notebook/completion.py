@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from mcnb.notebook.completing import Line, read_line
-from mcnb.notebook.offers import Offers
-
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
     from IPython.core.interactiveshell import InteractiveShell
 
+    from mcnb.notebook.commands import Commands
+    from mcnb.notebook.completing import Line
     from mcnb.notebook.magics import ComposeMagics
+    from mcnb.notebook.offers import Offers
 
 IDENTIFIER = "mcnb.compose"
 
@@ -38,7 +38,10 @@ def make_matcher(magics: ComposeMagics) -> Callable[[CompletionContext], Any]:
 
     @context_matcher(identifier=IDENTIFIER, priority=100)  # type: ignore[untyped-decorator]
     def match(context: CompletionContext) -> Any:
-        fragment, found = complete(magics, context.full_text, context.cursor_line, context.cursor_position)
+        fragment, found = "", list[str]()
+        if "%compose" in context.full_text:  # most cells have nothing to do with it
+            text, line, column = context.full_text, context.cursor_line, context.cursor_position
+            fragment, found = complete(magics.commands, text, line, column)
         return {
             "completions": [SimpleCompletion(text=text, type="compose") for text in found],
             "matched_fragment": fragment,
@@ -49,13 +52,13 @@ def make_matcher(magics: ComposeMagics) -> Callable[[CompletionContext], Any]:
     return match  # type: ignore[no-any-return]
 
 
-def complete(magics: ComposeMagics, text: str, line_number: int, column: int) -> tuple[str, list[str]]:
+def complete(commands: Commands, text: str, line_number: int, column: int) -> tuple[str, list[str]]:
     """Complete what stands before the cursor of a cell.
 
     Parameters
     ----------
-    magics : ComposeMagics
-        The magic, which knows what is loaded.
+    commands : Commands
+        They know what is loaded.
     text : str
         The cell.
     line_number, column : int
@@ -67,6 +70,9 @@ def complete(magics: ComposeMagics, text: str, line_number: int, column: int) ->
         The end of the text that is completed, and what can stand in its place. Where nothing can, the same again in a
         line of ``%compose``: that changes nothing, and keeps Python's keywords away.
     """
+    from mcnb.notebook.completing import read_line
+    from mcnb.notebook.offers import Offers
+
     found: list[str] = []
     lines = text.split("\n")
     before = lines[line_number][:column]
@@ -74,7 +80,7 @@ def complete(magics: ComposeMagics, text: str, line_number: int, column: int) ->
     if line is not None:
         fragment = line.word
         with contextlib.suppress(Exception):  # a key press may never show an error, whatever state the notebook is in
-            fragment, found = _in_line(Offers(magics, line), line)
+            fragment, found = _in_line(Offers(commands, line), line)
         return fragment, found or [fragment]
     head = read_line(lines[0], whole=True) if line_number and lines[0].lstrip().startswith("%%") else None
     if head is None or head.command != "run":
@@ -84,7 +90,7 @@ def complete(magics: ComposeMagics, text: str, line_number: int, column: int) ->
         return "", []
     written = {other.partition(":")[0].strip() for other in (*lines[1:line_number], *lines[line_number + 1 :])}
     with contextlib.suppress(Exception):
-        found = [f"{name}: " for name in Offers(magics, head).input_names() if name not in written]
+        found = [f"{name}: " for name in Offers(commands, head).input_names() if name not in written]
     return key[1], _beginning(found, key[1])
 
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mcnb.notebook.settings import INTERVAL
 from mcnb.runtime import Run
 from mcnb.runtime.rich import mimebundle
 
-INTERVAL = 0.1
 BYTES_PER_SECOND = 64_000
 
 Publish = Callable[[dict[str, Any]], None]

@@ -1,41 +1,44 @@
-"""``%compose`` and ``%%compose``: parse, delegate, show."""
+"""``%compose`` and ``%%compose``: parse, and call the command.
+
+Nothing heavy is imported before a command is: ``%load_ext mcnb`` may stand at the top of every notebook.
+"""
 
 from __future__ import annotations
 
-from argparse import Namespace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from mcnb.compose import Document, parse_pair
 from mcnb.errors import InvalidInputError
-from mcnb.notebook import listing
-from mcnb.notebook.describing import Drawing, Schema, Sentence, connect, describe
-from mcnb.notebook.inputs import read_inputs
 from mcnb.notebook.parser import CELL_COMMANDS, HelpShown, make_parsers, parse
-from mcnb.notebook.running import run_workflow
 from mcnb.notebook.settings import Compose as Settings
-from mcnb.notebook.source import Source
-from mcnb.runtime import Compose, Run
-from mcnb.runtime.rich import mimebundle
-from mcnb.runtime.table import Table
+
+if TYPE_CHECKING:
+    from mcnb.notebook.commands import Commands
+    from mcnb.runtime import Run
 
 
 @magics_class
 class ComposeMagics(Magics):  # type: ignore[misc]
-    """The magic. It remembers how to load the compose file that was loaded last, and nothing else."""
+    """The magic."""
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._parsers = make_parsers()
-        self._shown: tuple[str, int] = ("", -1)
-        self.source = Source()
-        """Where the compose file is; what completion reads, too."""
         self.settings = Settings(parent=shell)
         if shell is not None:
             shell.configurables.append(self.settings)
-            shell.display_formatter.ipython_display_formatter.for_type(Run, self._pass_over)
-            shell.display_formatter.mimebundle_formatter.for_type(Run, self._bundle)
+            formatter = shell.display_formatter
+            formatter.ipython_display_formatter.for_type_by_name("mcnb.runtime.run", "Run", self._pass_over)
+            formatter.mimebundle_formatter.for_type_by_name("mcnb.runtime.run", "Run", self._bundle)
+
+    @cached_property
+    def commands(self) -> Commands:
+        """What does the work."""
+        from mcnb.notebook.commands import Commands
+
+        return Commands(self.shell, self.settings)
 
     @no_var_expand  # type: ignore[untyped-decorator]
     @line_cell_magic  # type: ignore[untyped-decorator]
@@ -74,92 +77,15 @@ class ComposeMagics(Magics):  # type: ignore[misc]
         if cell is not None and command not in CELL_COMMANDS:
             hint = f"write it in one line: %compose {command}"
             raise InvalidInputError(f"%%compose {command} takes no cell body", hint=hint)
-        value = getattr(self, command)(arguments, cell)
+        value = getattr(self.commands, command)(arguments, cell)
         if getattr(arguments, "name", None) and command != "run":  # a run is bound before it begins
             self.shell.push({arguments.name: value})
         return value
 
-    def load(self, arguments: Namespace, cell: str | None) -> Compose:
-        """Load files, or the cell's body; later runs use it, and see edits of the files."""
-        source = self._given(arguments, cell)
-        compose = source.open()
-        self.source = source
-        return compose
-
-    def run(self, arguments: Namespace, cell: str | None) -> Run | None:
-        """Run a workflow and show it; ``--quiet`` gives the Run to ``-o NAME``, or else as the value."""
-        is_quiet = arguments.quiet or self.settings.quiet
-        compose = self._source(arguments).open()
-        run = run_workflow(self.shell, self.settings, compose, arguments, cell, is_quiet=is_quiet)
-        if is_quiet and arguments.name:
-            return None  # a value would be shown; and what the cell shows itself of the run is to be seen
-        self._shown = (run.id, self.shell.execution_count)
-        return run
-
-    def form(self, arguments: Namespace, _: str | None) -> Any:
-        """Show a form."""
-        from mcnb.notebook.form import RunForm
-
-        compose = self._source(arguments).open()
-        values = read_inputs(compose.inputs(arguments.workflow), arguments, None, self.shell.user_ns)
-        return RunForm(compose, workflow=arguments.workflow, values=values)
-
-    def validate(self, arguments: Namespace, cell: str | None) -> Sentence:
-        """Check files, the cell's body, or the loaded document again."""
-        given = cell is not None or arguments.paths or arguments.files
-        return describe((self._given(arguments, cell) if given else self._source(arguments)).read())
-
-    def schema(self, arguments: Namespace, _: str | None) -> Schema:
-        """Show the JSON Schema of a workflow's input, or of compose files."""
-        return Schema.of_documents() if arguments.whole else Schema.of(self._document(arguments), arguments.workflow)
-
-    def graph(self, arguments: Namespace, _: str | None) -> Drawing:
-        """Draw a workflow."""
-        return Drawing(self._document(arguments), arguments.workflow)
-
-    def ps(self, _: Namespace, __: str | None) -> Table:
-        """List the runs that are not done."""
-        return listing.running()
-
-    def history(self, arguments: Namespace, _: str | None) -> Table:
-        """List the runs that are done."""
-        return listing.history(arguments.count)
-
-    def cancel(self, arguments: Namespace, _: str | None) -> Sentence:
-        """Stop a run."""
-        return Sentence(listing.cancel(arguments.id))
-
-    def models(self, _: Namespace, __: str | None) -> Table:
-        """List the models in memory and on disk."""
-        return listing.models()
-
-    def unload(self, arguments: Namespace, _: str | None) -> Sentence:
-        """Take models out of memory."""
-        return Sentence(listing.unload(arguments.model))
-
-    def connect(self, arguments: Namespace, _: str | None) -> None:
-        """Use a server's models."""
-        connect(arguments.url)
-
-    def _document(self, arguments: Namespace) -> Document:
-        return self._source(arguments).read()
-
-    def _source(self, arguments: Namespace) -> Source:
-        """Return the files of ``-f``, or what was loaded, with the values of ``-e``."""
-        source = Source(tuple(arguments.files)) if arguments.files else self.source
-        return source.with_values(dict(parse_pair(text, "-e") for text in arguments.env))
-
-    def _given(self, arguments: Namespace, cell: str | None) -> Source:
-        files = (*arguments.paths, *arguments.files)
-        if cell is not None and files:
-            name = f"%%compose {arguments.command}"
-            raise InvalidInputError(f"{name} takes the document from the cell, not from {files[0]}")
-        return Source(files, cell).with_values(dict(parse_pair(text, "-e") for text in arguments.env))
-
     def _pass_over(self, run: Run) -> None:
         """Show nothing of a run that is a cell's value when the cell's live output shows it already."""
-        if self._shown != (run.id, self.shell.execution_count):
+        if not self.commands.is_shown(run):
             raise NotImplementedError  # IPython goes on with the run's representations
 
     def _bundle(self, run: Run) -> dict[str, Any]:
-        return mimebundle(run, with_record=self.settings.show_record, name="_")
+        return self.commands.bundle(run)

@@ -16,7 +16,7 @@ from mcnb.notebook.source import Source
 from mcnb.runtime import Compose, Run, default_runtime
 
 if TYPE_CHECKING:
-    from mcnb.notebook.magics import ComposeMagics
+    from mcnb.notebook.commands import Commands
 
 _ENDINGS = (".yml", ".yaml")
 _SHORT_ID = 8
@@ -29,14 +29,14 @@ class Offers:
 
     Parameters
     ----------
-    magics : ComposeMagics
-        The magic, which knows what is loaded.
+    commands : Commands
+        They know what is loaded.
     line : Line
         What the line says so far.
     """
 
-    def __init__(self, magics: ComposeMagics, line: Line) -> None:
-        self._magics = magics
+    def __init__(self, commands: Commands, line: Line) -> None:
+        self._commands = commands
         self._line = line
 
     def commands(self) -> list[str]:
@@ -98,7 +98,7 @@ class Offers:
         return [_quoted(option) for option in item.options]
 
     def _variables(self, kind: Any = object) -> list[str]:
-        shell = self._magics.shell
+        shell = self._commands.shell
         return [
             f"${name}"
             for name, value in sorted(shell.user_ns.items())
@@ -113,7 +113,7 @@ class Offers:
         return tuple(self._document().inputs(workflow))
 
     def _document(self) -> Document:
-        source = Source(self._line.files) if self._line.files else self._magics.source
+        source = Source(self._line.files) if self._line.files else self._commands.source
         return source.with_values(dict(parse_pair(text, "-e") for text in self._line.env)).read()
 
 

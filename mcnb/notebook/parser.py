@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import keyword
 import shlex
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from mcnb.compose.suggest import suggestion
 from mcnb.errors import InvalidInputError
 
 COMMANDS = {
@@ -89,7 +89,7 @@ def parse(parsers: dict[str, Parser], line: str) -> argparse.Namespace:
             parsers[""].print_help()
         if command.startswith("-"):
             raise InvalidInputError("%compose: the command comes before its options", hint="see %compose --help")
-        raise InvalidInputError(f"%compose has no command '{command}'", hint=suggestion(command, COMMANDS))
+        raise InvalidInputError(f"%compose has no command '{command}'", hint=_suggestion(command, COMMANDS))
     parser = parsers[command]
     arguments, unknown = parser.parse_known_args(rest)
     if unknown:
@@ -112,8 +112,14 @@ def _refuse(parser: Parser, word: str) -> NoReturn:
     known = [name for action in options_of(parser) for name in action.option_strings]
     said = word.partition("=")[0]
     longer = next((name for name in known if len(said) > 2 and name.startswith(said)), None)
-    hint = f"did you mean '{longer}'?" if longer else suggestion(said, known)
+    hint = f"did you mean '{longer}'?" if longer else _suggestion(said, known)
     raise InvalidInputError(f"{parser.prog} has no option {said}", hint=hint)
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str | None:
+    from mcnb.compose.suggest import suggestion  # brings the whole document layer
+
+    return suggestion(word, known)
 
 
 def _make(command: str) -> Parser:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from traitlets import Bool, Float
 from traitlets.config import Configurable
 
-from mcnb.notebook.live import INTERVAL
+INTERVAL = 0.1
+"""Seconds between two updates of an output."""
 
 
 class Compose(Configurable):

@@ -171,3 +171,15 @@ def test_reading_a_line() -> None:
     assert read_line("print(1)") is None
     assert read_line("%compose") is None
     assert read_line("%composer run") is None
+
+
+def test_loading_the_extension_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell as S; "
+        "ip = S(); before = set(sys.modules); "
+        "ip.run_line_magic('load_ext', 'mcnb'); ip.Completer.complete(line_buffer='print(ar', cursor_pos=8); "
+        "heavy = {'pydantic', 'yaml', 'torch', 'transformers', 'ipywidgets', 'mcnb.runtime', 'mcnb.compose'}; "
+        "print(sorted(heavy & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[]\n", done.stderr

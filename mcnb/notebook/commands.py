@@ -1,0 +1,128 @@
+"""The commands of ``%compose``: each parses nothing, and delegates."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+
+from mcnb.compose import Document, parse_pair
+from mcnb.errors import InvalidInputError
+from mcnb.notebook import listing
+from mcnb.notebook.describing import Drawing, Schema, Sentence, connect, describe
+from mcnb.notebook.inputs import read_inputs
+from mcnb.notebook.running import run_workflow
+from mcnb.notebook.source import Source
+from mcnb.runtime import Compose, Run
+from mcnb.runtime.rich import mimebundle
+from mcnb.runtime.table import Table
+
+if TYPE_CHECKING:
+    from mcnb.notebook.settings import Compose as Settings
+
+
+class Commands:
+    """One method for each command. They remember how to load the compose file that was loaded last, and nothing else.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        IPython's.
+    settings : Settings
+        Those of ``%config Compose``.
+
+    Attributes
+    ----------
+    source : Source
+        Where the compose file is; what completion reads, too.
+    """
+
+    def __init__(self, shell: Any, settings: Settings) -> None:
+        self.shell = shell
+        self.settings = settings
+        self.source = Source()
+        self._shown: tuple[str, int] = ("", -1)
+
+    def load(self, arguments: Namespace, cell: str | None) -> Compose:
+        """Load files, or the cell's body; later runs use it, and see edits of the files."""
+        source = self._given(arguments, cell)
+        compose = source.open()
+        self.source = source
+        return compose
+
+    def run(self, arguments: Namespace, cell: str | None) -> Run | None:
+        """Run a workflow and show it; ``--quiet`` gives the Run to ``-o NAME``, or else as the value."""
+        is_quiet = arguments.quiet or self.settings.quiet
+        compose = self._source(arguments).open()
+        run = run_workflow(self.shell, self.settings, compose, arguments, cell, is_quiet=is_quiet)
+        if is_quiet and arguments.name:
+            return None  # a value would be shown; and what the cell shows itself of the run is to be seen
+        self._shown = (run.id, self.shell.execution_count)
+        return run
+
+    def form(self, arguments: Namespace, _: str | None) -> Any:
+        """Show a form."""
+        from mcnb.notebook.form import RunForm
+
+        compose = self._source(arguments).open()
+        values = read_inputs(compose.inputs(arguments.workflow), arguments, None, self.shell.user_ns)
+        return RunForm(compose, workflow=arguments.workflow, values=values)
+
+    def validate(self, arguments: Namespace, cell: str | None) -> Sentence:
+        """Check files, the cell's body, or the loaded document again."""
+        given = cell is not None or arguments.paths or arguments.files
+        return describe((self._given(arguments, cell) if given else self._source(arguments)).read())
+
+    def schema(self, arguments: Namespace, _: str | None) -> Schema:
+        """Show the JSON Schema of a workflow's input, or of compose files."""
+        return Schema.of_documents() if arguments.whole else Schema.of(self._document(arguments), arguments.workflow)
+
+    def graph(self, arguments: Namespace, _: str | None) -> Drawing:
+        """Draw a workflow."""
+        return Drawing(self._document(arguments), arguments.workflow)
+
+    def ps(self, _: Namespace, __: str | None) -> Table:
+        """List the runs that are not done."""
+        return listing.running()
+
+    def history(self, arguments: Namespace, _: str | None) -> Table:
+        """List the runs that are done."""
+        return listing.history(arguments.count)
+
+    def cancel(self, arguments: Namespace, _: str | None) -> Sentence:
+        """Stop a run."""
+        return Sentence(listing.cancel(arguments.id))
+
+    def models(self, _: Namespace, __: str | None) -> Table:
+        """List the models in memory and on disk."""
+        return listing.models()
+
+    def unload(self, arguments: Namespace, _: str | None) -> Sentence:
+        """Take models out of memory."""
+        return Sentence(listing.unload(arguments.model))
+
+    def connect(self, arguments: Namespace, _: str | None) -> None:
+        """Use a server's models."""
+        connect(arguments.url)
+
+    def _document(self, arguments: Namespace) -> Document:
+        return self._source(arguments).read()
+
+    def _source(self, arguments: Namespace) -> Source:
+        """Return the files of ``-f``, or what was loaded, with the values of ``-e``."""
+        source = Source(tuple(arguments.files)) if arguments.files else self.source
+        return source.with_values(dict(parse_pair(text, "-e") for text in arguments.env))
+
+    def _given(self, arguments: Namespace, cell: str | None) -> Source:
+        files = (*arguments.paths, *arguments.files)
+        if cell is not None and files:
+            name = f"%%compose {arguments.command}"
+            raise InvalidInputError(f"{name} takes the document from the cell, not from {files[0]}")
+        return Source(files, cell).with_values(dict(parse_pair(text, "-e") for text in arguments.env))
+
+    def is_shown(self, run: Run) -> bool:
+        """Whether the present cell shows a run already, or was told to show nothing of it."""
+        return self._shown == (run.id, self.shell.execution_count)
+
+    def bundle(self, run: Run) -> dict[str, Any]:
+        """Return what a run looks like that is a cell's value."""
+        return mimebundle(run, with_record=self.settings.show_record, name="_")
