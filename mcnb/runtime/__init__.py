@@ -4,7 +4,8 @@
 ``events``        numbered facts about a run, replayable from the first
 ``changes``       telling those who wait and those who listen
 ``run``           Run: one execution, for those who wait for it, stream it or cancel it
-``reading``       reading a run's events from an event loop
+``reading``       reading a run from any thread and any event loop
+``order``         Order: what a run is to do, checked and complete
 ``record``        Record: everything needed to repeat a run
 ``redaction``     what must not be written into records and messages
 ``plan``          what a run will do, checked before it starts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcnb.compose.expressions import render
@@ -12,43 +11,27 @@ from mcnb.errors import InternalError, McnbError, RunCancelledError
 from mcnb.models.cache import ModelCache
 from mcnb.runtime.deadline import Deadline
 from mcnb.runtime.jobs import ComponentJobs
+from mcnb.runtime.order import Order
 from mcnb.runtime.pauses import Pauses
-from mcnb.runtime.plan import Pin, Plan
-from mcnb.runtime.record import Answer, Record, hardware, sha256, versions
+from mcnb.runtime.record import Record, hardware, sha256, versions
 from mcnb.runtime.redaction import blacken_error, secrets_of
 from mcnb.runtime.run import Run, State
 
 
-async def execute(
-    run: Run,
-    plan: Plan,
-    values: dict[str, Any],
-    *,
-    cache: ModelCache,
-    pins: Mapping[str, Pin],
-    answers: Sequence[Answer],
-    timeout: float | None,
-) -> None:
+async def execute(run: Run, order: Order, cache: ModelCache) -> None:
     """Bring a run to its terminal state, whatever happens.
 
     Parameters
     ----------
     run : Run
         Pending.
-    plan : Plan
+    order : Order
         What to do.
-    values : dict
-        The checked input.
     cache : ModelCache
         Where models come from.
-    pins : mapping of str to Pin
-        By job id, for a repeated run.
-    answers : sequence of Answer
-        To interruptions, for a repeated run.
-    timeout : float or None
-        Seconds after which the run is stopped and failed; while it is interrupted, none pass.
     """
-    deadline = Deadline(timeout, run.control)
+    secrets = secrets_of(order.plan.document)
+    deadline = Deadline(order.timeout, run.control)
     deadline.start()
     started = time.perf_counter()
     state: State = "failed"
@@ -58,8 +41,7 @@ async def execute(
     try:
         run.control.check()
         run._start()
-        pauses = Pauses(run, deadline, answers, secrets_of(plan.document))
-        output = await _work(run, plan, values, cache, pins, pauses)
+        output = await _work(run, order, cache, Pauses(run, deadline, order.answers, secrets), secrets)
         run.control.check()
         digest, state = sha256(output), "completed"
     except RunCancelledError as stopped:
@@ -75,23 +57,21 @@ async def execute(
         deadline.stop()
         _complete(run.record, started, digest)
         if error is not None:
-            error = blacken_error(error, secrets_of(plan.document))
+            error = blacken_error(error, secrets)
         run._finish(state, output=output if state == "completed" else None, error=error)
 
 
-async def _work(
-    run: Run, plan: Plan, values: dict[str, Any], cache: ModelCache, pins: Mapping[str, Pin], pauses: Pauses
-) -> Any:
+async def _work(run: Run, order: Order, cache: ModelCache, pauses: Pauses, secrets: tuple[str, ...]) -> Any:
     """Start each job as soon as those it waits for are done, and put the output together."""
-    document = plan.document
+    plan, document = order.plan, order.plan.document
     jobs = ComponentJobs(
         run,
-        values,
+        order.values,
         cache=cache,
         folder=document.folder,
         env=document.env,
-        secrets=secrets_of(document),
-        pins=pins,
+        secrets=secrets,
+        pins=order.pins,
         pauses=pauses,
         shown=plan.shown,
         streamed=plan.streamed,
@@ -116,7 +96,7 @@ async def _work(
     if plan.workflow.output is None:
         return output
     scope = {
-        "input": values,
+        "input": order.values,
         "output": output,
         "jobs": {name: {"output": value} for name, value in outputs.items()},
         "env": document.env,

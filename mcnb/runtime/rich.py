@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcnb.runtime.brief import brief_record, run_data
 from mcnb.runtime.markdown import escaped, fenced, harmless
-from mcnb.runtime.run import text_of
+from mcnb.runtime.reading import text_of
 from mcnb.runtime.wording import summary_line
 
 if TYPE_CHECKING:

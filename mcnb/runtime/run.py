@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mcnb.errors import InvalidInputError, McnbError, RunTimeoutError
+from mcnb.errors import InvalidInputError, McnbError
 from mcnb.models.control import Control
-from mcnb.runtime.events import Event, EventLog, EventType
+from mcnb.runtime.events import EventLog, EventType
 from mcnb.runtime.interruption import KEPT, Interruption, Pause
-from mcnb.runtime.reading import changes, streamed_pieces
+from mcnb.runtime.reading import Readable, text_of
 from mcnb.runtime.record import Record
 from mcnb.runtime.status import Status
 from mcnb.runtime.tracking import Tracking
@@ -26,7 +25,7 @@ State: TypeAlias = Literal["pending", "processing", "interrupted", "cancelling",
 TERMINAL: frozenset[State] = frozenset({"cancelled", "completed", "failed"})
 
 
-class Run:
+class Run(Readable):
     """One execution: id, state, events, output, record.
 
     Made by ``Runtime.submit`` (or ``Compose.run`` and ``Compose.submit``). Safe to use from any thread and from any
@@ -75,11 +74,6 @@ class Run:
     def state(self) -> State:
         """``pending, processing, interrupted, cancelling, cancelled, completed`` or ``failed``."""
         return self._state
-
-    @property
-    def done(self) -> bool:
-        """Whether the state is terminal."""
-        return self._log.closed
 
     @property
     def status(self) -> Status:
@@ -149,83 +143,6 @@ class Run:
         """
         return self._log.wait_until(lambda: self._log.closed or self._state == "interrupted", timeout)
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the terminal state; an interrupted run reaches it when somebody resumes it.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds.
-
-        Returns
-        -------
-        bool
-            False when the timeout passed first; the run goes on.
-        """
-        return self._log.wait_closed(timeout)
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait for the run and return its output.
-
-        Raises
-        ------
-        McnbError
-            What the run failed with; ``RunCancelledError`` when it was cancelled.
-        RunTimeoutError
-            When `timeout` seconds passed first; the run goes on.
-        """
-        if not self.wait(timeout):
-            raise RunTimeoutError(
-                f"the run was not finished within {timeout:g} s", hint="it goes on; call result() again or cancel()"
-            )
-        if self.error is not None:
-            raise self.error
-        return self.output
-
-    def events(self, after: int = 0) -> Iterator[Event]:
-        """Yield the run's events from the first (or after a number) to the last, waiting for new ones."""
-        return self._log.follow(after)
-
-    def events_after(self, number: int) -> list[Event]:
-        """Return the events there are after the one with a number, without waiting."""
-        return self._log.after(number)
-
-    def wait_event(self, number: int, timeout: float | None = None) -> bool:
-        """Wait for an event after the one with a number; return False when the timeout passed first."""
-        return self._log.wait(number, timeout)
-
-    async def stream(self) -> AsyncIterator[str]:
-        """Yield the text in pieces; put together they are the output's text.
-
-        Where an output is made from the generated text by a template, or a person may replace it, it comes in one piece
-        at the end; an output that is no single text has none.
-
-        Raises
-        ------
-        McnbError
-            As ``result``, after the pieces that came before.
-        """
-        streamed = False
-        async for piece in streamed_pieces(self._log):
-            streamed = True
-            yield piece
-        if self.error is not None:
-            raise self.error
-        if not streamed and (text := text_of(self.output)):
-            yield text
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._awaited().__await__()
-
-    async def _awaited(self) -> Any:
-        async for _ in changes(self._log):
-            pass
-        return self.result()
-
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` after every event, from whatever thread; return how to stop that."""
-        return self._log.listen(listener)
-
     def __repr__(self) -> str:
         return f"<Run {self.id[:8]} of {self.workflow}: {self._state}>"
 
@@ -281,10 +198,3 @@ class Run:
             told = {} if error is None else {"error": error.to_dict()}
             self._log.add("state", {"state": state, **told}, last=True)
         self._log.tell()
-
-
-def text_of(output: Any) -> str | None:
-    """Return the one text of an output: itself, or the only value of a mapping; None when it is not one text."""
-    if isinstance(output, dict) and len(output) == 1:
-        (output,) = output.values()
-    return output if isinstance(output, str) else None

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from mcnb.compose import Document, Environment, check_input, document_from_source
-from mcnb.errors import InvalidInputError
+from mcnb.compose import Document, Environment, document_from_source
 from mcnb.models.cache import ModelCache, shared_cache
-from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
+from mcnb.models.parameters import check_parameters
 from mcnb.models.progress import no_report
 from mcnb.runtime.batch import Batch
 from mcnb.runtime.batch_row import BatchRow
 from mcnb.runtime.execution import execute
+from mcnb.runtime.order import Order, make_order, with_seed
 from mcnb.runtime.pauses import check_answered
-from mcnb.runtime.plan import Pin, Plan, check_installed, make_plan, preloaded
-from mcnb.runtime.record import Answer, Record, describe_document
+from mcnb.runtime.plan import Pin, check_installed, make_plan, preloaded
+from mcnb.runtime.record import Record, describe_document
 from mcnb.runtime.redaction import without_blackened
 from mcnb.runtime.rows import Source, read_rows
 from mcnb.runtime.run import Run
@@ -97,12 +95,8 @@ class Runtime:
         UnsupportedModelError
             When what runs models is not installed.
         """
-        overrides = dict(parameters or {})
-        if seed is not None:
-            overrides["seed"] = seed
-        overrides = check_parameters(overrides)
-        drawn = overrides["seed"] if "seed" in overrides else secrets.randbits(DRAWN_SEED_BITS)
-        return self._submit(document, workflow, input, overrides, timeout, seed=drawn)
+        overrides, chosen = with_seed(parameters, seed)
+        return self._take(make_order(document, workflow, input, overrides, chosen, timeout=timeout))
 
     def batch(
         self,
@@ -129,7 +123,7 @@ class Runtime:
         InvalidInputError, NotSupportedError, UnsupportedModelError
             As ``submit``, for all rows together; before anything starts.
         """
-        overrides = check_parameters({**(parameters or {}), **({} if seed is None else {"seed": seed})})
+        overrides, chosen = with_seed(parameters, seed)
         plan = make_plan(document, document.workflow(workflow))
         check_answered(plan)
         inputs = document.inputs(workflow)
@@ -139,10 +133,9 @@ class Runtime:
 
         def start(row: BatchRow) -> Run:
             own = {**overrides, "seed": row.seed} if "seed" in overrides else overrides
-            return self._started(plan, row.input, own, None, described, seed=row.seed)
+            return self._started(Order(plan, row.input, own, row.seed, described))
 
-        drawn = overrides["seed"] if "seed" in overrides else secrets.randbits(DRAWN_SEED_BITS)
-        made = Batch(values, drawn, inputs.names, start, self._schedule)
+        made = Batch(values, chosen, inputs.names, start, self._schedule)
         with self._lock:
             self._batches.add(made)
         return made
@@ -170,69 +163,30 @@ class Runtime:
         document = document_from_source(source, Path(record.document["folder"]), environment)
         pins = {item.job: Pin(item.model["revision"], item.device, item.dtype) for item in record.generations}
         overrides = check_parameters(record.parameters)
-        return self._submit(
-            document,
-            record.workflow,
-            record.input,
-            overrides,
-            timeout,
-            seed=record.seed,
-            pins=pins,
-            answers=tuple(record.answers),
+        answers = tuple(record.answers)
+        return self._take(
+            make_order(
+                document,
+                record.workflow,
+                record.input,
+                overrides,
+                record.seed,
+                timeout=timeout,
+                pins=pins,
+                answers=answers,
+            )
         )
 
-    def _submit(
-        self,
-        document: Document,
-        workflow: str | None,
-        input: Mapping[str, Any] | None,
-        parameters: Mapping[str, Any],
-        timeout: float | None,
-        *,
-        seed: int,
-        pins: Mapping[str, Pin] | None = None,
-        answers: tuple[Answer, ...] = (),
-    ) -> Run:
-        if timeout is not None and not timeout > 0:  # not a number is not more than 0 either
-            raise InvalidInputError(f"timeout has to be more than 0 seconds, got {timeout:g}")
-        chosen = document.workflow(workflow)
-        values = check_input(document.inputs(workflow), input)
-        plan = make_plan(document, chosen)
-        check_installed()
-        described = describe_document(document)
-        return self._started(
-            plan, values, parameters, timeout, described, seed=seed, pins=pins, answers=answers, kept=True
-        )
+    def _take(self, order: Order) -> Run:
+        """Start a run that is kept for looking back."""
+        run = Run(order.record())
+        with self._lock:
+            self._runs.append(run)
+        return self._started(order, run)
 
-    def _started(
-        self,
-        plan: Plan,
-        values: dict[str, Any],
-        parameters: Mapping[str, Any],
-        timeout: float | None,
-        described: dict[str, Any],
-        *,
-        seed: int,
-        pins: Mapping[str, Pin] | None = None,
-        answers: tuple[Answer, ...] = (),
-        kept: bool = False,
-    ) -> Run:
-        """Start a run of what was checked; `kept` for looking back."""
-        record = Record(
-            run_id=Run.new_id(),
-            workflow=plan.workflow.id,
-            created=time.time(),
-            document=described,
-            input=values,
-            parameters=dict(parameters),
-            seed=seed,
-        )
-        run = Run(record)
-        if kept:
-            with self._lock:
-                self._runs.append(run)
-        working = execute(run, plan, values, cache=self.cache, pins=pins or {}, answers=answers, timeout=timeout)
-        self._schedule(working)
+    def _started(self, order: Order, run: Run | None = None) -> Run:
+        run = Run(order.record()) if run is None else run
+        self._schedule(execute(run, order, self.cache))
         return run
 
     def _schedule(self, working: Coroutine[Any, Any, None]) -> None:
