@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcnb.runtime import Run
+from mcnb.runtime.run import TERMINAL
 from mcnb.runtime.wording import summary_line
 
 TITLE_LENGTH = 60
@@ -36,31 +37,44 @@ class ShownRun:
     parameters: Mapping[str, Any]
     pieces: list[str] = field(default_factory=list)
     seen: int = 0
+    state: str = "pending"
+    word: str = "pending"
+    """The state as readers see it: a run that has begun but waits for its model, which another one uses, is waiting."""
+
+    @property
+    def done(self) -> bool:
+        """Whether its last event is among those that were read: its text is complete then."""
+        return self.state in TERMINAL
 
     def read_events(self) -> tuple[str, bool]:
-        """Take in the new events.
+        """Take in the new events; state, text and what is told about the run are those of the events read so far.
 
         Returns
         -------
         text : str
             The new piece of text.
         changed : bool
-            Whether the state changed.
+            Whether its word changed.
         """
+        before = self.word
         events = self.run.events_after(self.seen)
         self.seen += len(events)
         text = "".join(event.data["text"] for event in events if event.type == "token" and event.data["streamed"])
         if text:
             self.pieces.append(text)
-        return text, any(event.type == "state" for event in events)
+        states = [event.data["state"] for event in events if event.type == "state"]
+        self.state = states[-1] if states else self.state
+        is_waiting = self.state == "processing" and self.run.status.stage == "waiting"
+        self.word = "pending" if is_waiting and not self.pieces else self.state
+        return text, self.word != before or bool(states)
 
     @property
     def text(self) -> str:
         """The text to show now: what came so far, or the output in the end."""
         run = self.run
-        if run.state == "completed":
+        if self.state == "completed":
             return run.text or json.dumps(run.output, ensure_ascii=False, indent=2)
-        return "".join(self.pieces) or run.text
+        return "".join(self.pieces) or (run.text if self.done else "")
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -71,19 +85,17 @@ class ShownRun:
     def standing(self) -> dict[str, Any]:
         """Return what the browser has to know at a change of state."""
         run = self.run
-        told: dict[str, Any] = {"run": run.id, "state": run.state, "done": run.done, **self.progress}
-        if run.done:
+        told: dict[str, Any] = {"run": run.id, "state": self.state, "done": self.done, **self.progress}
+        if self.done:
             told |= {"line": _last_line(run), "fraction": None, "seed": run.record.seed}
-        if (pause := run.interruption) is not None:
-            value = pause.value
-            one = next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
-            is_text = isinstance(one, str)
+        pause = run.interruption
+        if pause is not None and self.state == "interrupted":
             told["pause"] = {
                 "job": "" if pause.job.startswith("__") else pause.job,
                 "phase": pause.phase,
                 "message": pause.message or "",
-                "is_text": is_text,
-                "value": one if is_text else json.dumps(value, ensure_ascii=False, indent=2),
+                "is_text": pause.text is not None,
+                "value": json.dumps(pause.value, ensure_ascii=False, indent=2) if pause.text is None else pause.text,
             }
         return told
 
@@ -92,11 +104,11 @@ class ShownRun:
         run = self.run
         return {
             "run": run.id,
-            "state": run.state,
-            "done": run.done,
+            "state": self.word,
+            "done": self.done,
             "time": time.strftime("%H:%M:%S", time.localtime(run.record.created)),
             "title": self._title(),
-            "line": _last_line(run) if run.done else "",
+            "line": _last_line(run) if self.done else "",
         }
 
     def _title(self) -> str:

@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 
 from mcnb.runtime import Run
-from mcnb.runtime.rich import mimebundle
+from mcnb.runtime.rich import html_of, mimebundle
 
 CLASS = "mcnb-copy"
 
@@ -34,8 +34,7 @@ class StaticCopy:
         """Show a run, in every cell that has the copy; from any thread."""
         from IPython.display import update_display
 
-        bundle = mimebundle(run)
-        html = f'<div class="{CLASS}">{bundle["text/html"]}</div>'
-        self._bundle = {"text/html": html, "text/plain": bundle["text/plain"]}
+        html = f'<div class="{CLASS}">{html_of(run)}</div>'
+        self._bundle = {"text/html": html, "text/plain": mimebundle(run)["text/plain"]}
         if self._is_displayed:
             update_display(self._bundle, display_id=self._id, raw=True)

@@ -1,5 +1,7 @@
 // Elements, ids, and the small things every part needs.
 
+const TAKES_KEYS = ["button", "input", "select", "summary", "textarea"];
+
 /** Build an element: h("p", {class: "note", onclick: f}, "text", child). A null child is left out. */
 function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -9,6 +11,8 @@ function h(tag, properties = {}, ...children) {
     else if (name in element && typeof value === "boolean") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
+  // JupyterLab looks at the focused element alone: without this, "d d" on a button deletes a cell
+  if (TAKES_KEYS.includes(tag) || "tabindex" in properties) element.setAttribute("data-lm-suppress-shortcuts", "true");
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
 }

@@ -30,7 +30,7 @@ function makeField(field, changed) {
 
   const body = made.body ?? input;
   const parts = made.labelAfter ? [h("div", { class: "mcnb-check" }, body, label)] : [label, body];
-  const element = h("div", { class: `mcnb-field mcnb-${field.kind}`, "data-field": field.name }, ...parts, note, message);
+  const element = h("div", { class: `mcnb-field mcnb-kind-${field.kind}`, "data-field": field.name }, ...parts, note, message);
   return {
     element,
     value: made.value,

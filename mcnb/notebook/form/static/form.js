@@ -60,7 +60,7 @@ function makeForm(model, link, el) {
   const one = h("div", { class: "mcnb-panel", role: "tabpanel", id: tabs.panels[0], "aria-labelledby": tabs.ids[0] });
   const many = h("div", { class: "mcnb-panel", role: "tabpanel", id: tabs.panels[1], "aria-labelledby": tabs.ids[1] });
   const root = h(
-    "section", { class: "mcnb-form", "aria-labelledby": title.id, "data-lm-suppress-shortcuts": "true" },
+    "section", { class: "mcnb-form", "aria-labelledby": title.id },
     h("header", {}, title, chooser.element, tabs.element), description, one, many, live);
   el.append(root);
 
@@ -185,7 +185,7 @@ function makeForm(model, link, el) {
     const entries = model.get("history");
     const open = entries.filter((entry) => !entry.done);
     stop.hidden = !model.get("shown").run || model.get("shown").done === true;
-    const waiting = open.filter((entry) => entry.state === "pending" && entry.run !== model.get("shown").run).length;
+    const waiting = open.filter((entry) => entry.run !== model.get("shown").run).length;
     note.textContent = waiting ? (waiting === 1 ? "1 run is waiting" : `${waiting} runs are waiting`) : "";
     history.show(entries, model.get("shown").run);
   }

@@ -100,11 +100,12 @@ function makeOutput(ask) {
     show(standing) {
       element.hidden = !standing.run;
       if (!standing.run) return;
+      if (element.dataset.run !== standing.run) code.close();
+      element.dataset.run = standing.run;
       element.dataset.state = standing.state;
       line.textContent = lineOf(standing);
       progress(standing.done ? null : standing.fraction, standing.done);
       tools.hidden = !standing.done;
-      if (!standing.done) code.close();
     },
     news(line_, fraction) {
       line.textContent = line_;
