@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcnb.errors import InvalidInputError
-from mcnb.models.parameters import DRAWN_SEED_BITS
-from mcnb.notebook.form.spec import OTHER, PARAMETERS
+from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
+from mcnb.notebook.form.spec import OTHER, PARAMETERS, read_list
+
+MISSING = "Please fill this in."
 
 
 def read_inputs(fields: list[dict[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,6 +42,8 @@ def read_inputs(fields: list[dict[str, Any]], values: Mapping[str, Any]) -> dict
                 found.update(_other(held))
             elif not _is_empty(field, held):
                 found[name] = _value(field, held)
+            elif field["required"]:
+                raise ValueError(MISSING)
         except ValueError as error:
             errors.append({"field": name, "message": str(error)})
     if errors:
@@ -58,7 +62,7 @@ def _value(field: Mapping[str, Any], held: Any) -> Any:
     if not isinstance(held, str):
         return held
     if kind == "list":
-        return [line for line in held.splitlines() if line.strip()]
+        return read_list(held)
     if kind == "json":
         return _json(held)
     if kind in ("integer", "number"):
@@ -69,15 +73,15 @@ def _value(field: Mapping[str, Any], held: Any) -> Any:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         said = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise ValueError(f"not valid JSON ({said})") from error
+        raise ValueError(f"Not valid JSON ({said}).") from error
 
 
 def _other(held: Any) -> dict[str, Any]:
     value = _json(held) if isinstance(held, str) and held.strip() else {}
     if not isinstance(value, dict):
-        raise ValueError("further inputs have to be a JSON object")
+        raise ValueError("This has to be a JSON object: names and values.")
     return value
 
 
@@ -86,7 +90,7 @@ def _number(text: str, kind: str) -> int | float:
         return int(text) if kind == "integer" else float(text)
     except ValueError:
         what = "a whole number" if kind == "integer" else "a number"
-        raise ValueError(f"expected {what}, got {text!r}") from None
+        raise ValueError(f"Expected {what}, got {text!r}.") from None
 
 
 def read_parameters(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,9 +114,19 @@ def read_parameters(overrides: Mapping[str, Any]) -> dict[str, Any]:
                 found[name] = _number(str(held), control["kind"])
         except ValueError as error:
             errors.append({"field": f"parameters.{name}", "message": str(error)})
+    errors += _refused(found)
     if errors:
         raise InvalidInputError("; ".join(error["message"] for error in errors), errors=errors)
     return found
+
+
+def _refused(parameters: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what is wrong with parameters; their fields are not those of inputs that have the same name."""
+    try:
+        check_parameters(parameters)
+    except InvalidInputError as error:
+        return [{**item, "field": f"parameters.{item['field']}"} for item in error.errors]
+    return []
 
 
 def read_seed(overrides: Mapping[str, Any]) -> int | None:
@@ -121,16 +135,19 @@ def read_seed(overrides: Mapping[str, Any]) -> int | None:
     Raises
     ------
     InvalidInputError
-        When it is no number; its field is ``parameters.seed``.
+        When it is none; its field is ``parameters.seed``.
     """
     held = str(overrides.get("seed", "")).strip()
     if not overrides.get("seed_locked") or not held:
         return None
     try:
-        return int(held)
+        seed = int(held)
+        errors = _refused({"seed": seed})
     except ValueError:
-        message = f"expected a whole number, got {held!r}"
-        raise InvalidInputError(message, errors=[{"field": "parameters.seed", "message": message}]) from None
+        errors = [{"field": "parameters.seed", "message": f"Expected a whole number, got {held!r}."}]
+    if errors:
+        raise InvalidInputError(errors[0]["message"], errors=errors)
+    return seed
 
 
 def draw_seed() -> int:

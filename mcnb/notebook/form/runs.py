@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +12,10 @@ from mcnb.notebook.form.shown_run import ShownRun
 from mcnb.notebook.form.snippets import snippets
 from mcnb.notebook.form.spec import raw
 from mcnb.runtime import Compose
+from mcnb.runtime.interruption import KEPT
 
-KEPT = 50
-"""Runs a form remembers."""
+REMEMBERED = 50
+"""Runs of a form."""
 
 
 class FormRuns:
@@ -29,7 +29,7 @@ class FormRuns:
 
     def __init__(self, compose: Compose) -> None:
         self.compose = compose
-        self.items: deque[ShownRun] = deque(maxlen=KEPT)
+        self.items: deque[ShownRun] = deque(maxlen=REMEMBERED)
 
     def start(
         self,
@@ -60,13 +60,10 @@ class FormRuns:
             errors += error.errors
         if errors:
             raise InvalidInputError("; ".join(item["message"] for item in errors), errors=errors)
-        try:
-            run = self.compose.submit(workflow, values, seed=seed, parameters=parameters)
-        except InvalidInputError as error:
-            raise _at_parameters(error, parameters) from error
+        run = self.compose.submit(workflow, values, seed=seed, parameters=parameters)
         return self._kept(ShownRun(run, dict(held), dict(overrides), parameters))
 
-    def repeat(self, run: str) -> ShownRun:
+    def repeat(self, run: object) -> ShownRun:
         """Run the record of a run again.
 
         Raises
@@ -82,7 +79,7 @@ class FormRuns:
         self.items.append(item)
         return item
 
-    def find(self, run: str) -> ShownRun:
+    def find(self, run: object) -> ShownRun:
         """Return the run with an id.
 
         Raises
@@ -99,9 +96,9 @@ class FormRuns:
         """Return the first run that was started after another one and is not done."""
         items = list(self.items)
         later = items[items.index(item) + 1 :] if item in items else items
-        return next((other for other in later if not other.run.done), None)
+        return next((other for other in later if not other.done), None)
 
-    def resume(self, run: str, answer: Any) -> None:
+    def resume(self, run: object, answer: object) -> None:
         """Let an interrupted run go on with what the person wrote.
 
         Parameters
@@ -117,20 +114,17 @@ class FormRuns:
             When the answer cannot be read or does not fit.
         """
         item = self.find(run)
-        pause = item.standing().get("pause")
+        pause = item.run.interruption
         if pause is None:
             raise InvalidInputError("that run does not wait for an answer")
-        if answer is None or answer == pause["value"]:
-            item.run.resume()
-            return
+        shown = item.standing().get("pause", {}).get("value")
         try:
-            value = answer if pause["is_text"] else json.loads(answer)
-        except ValueError as error:
-            message = f"not valid JSON ({error})"
-            raise InvalidInputError(message, errors=[{"field": "pause.answer", "message": message}]) from error
-        item.run.resume(value)
+            is_new = isinstance(answer, str) and answer != shown
+            item.run.resume(pause.answer_from_text(str(answer)) if is_new else KEPT)
+        except InvalidInputError as error:
+            raise InvalidInputError(str(error), errors=[{"field": "pause.answer", "message": str(error)}]) from error
 
-    def code(self, run: str) -> dict[str, str]:
+    def code(self, run: object) -> dict[str, str]:
         """Return a run as code, by interface."""
         item = self.find(run)
         return snippets(self.compose.document, item.run.record, item.parameters)
@@ -147,12 +141,3 @@ class FormRuns:
         if unknown:
             raise InvalidInputError(f"there is no input '{unknown[0]}'", hint=f"known: {', '.join(kinds)}")
         return {name: raw(value, kinds[name]) for name, value in values.items()}
-
-
-def _at_parameters(error: InvalidInputError, parameters: Mapping[str, Any]) -> InvalidInputError:
-    """Say of errors in generation parameters that they stand there, not at an input of the same name."""
-    errors = [
-        {**item, "field": f"parameters.{item['field']}"} if item["field"] in (*parameters, "seed") else item
-        for item in error.errors
-    ]
-    return InvalidInputError(error.message, errors=errors, hint=error.hint)

@@ -111,10 +111,23 @@ def raw(value: Any, kind: str) -> Any:
     if value is None:
         return ""
     if kind == "list" and isinstance(value, list):
-        return "\n".join(item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in value)
+        lines = "\n".join(item for item in value if isinstance(item, str))
+        return lines if read_list(lines) == value else json.dumps(value, ensure_ascii=False)
     if kind == "json" and not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False, indent=2)
-    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    return value if isinstance(value, str) else str(value).removesuffix(".0")
+
+
+def read_list(text: str) -> list[Any]:
+    """Read a list from its control: a text in each line; or a JSON list, for other items and texts of several lines."""
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if isinstance(found, list):
+            return found
+    return [line for line in text.split("\n") if line.strip()]
 
 
 def _step(low: float | None, high: float | None) -> float:
@@ -138,7 +151,7 @@ def _parameters(document: Document, workflow: Workflow) -> list[dict[str, Any]]:
                 "name": name,
                 "label": name,
                 "description": (info.description if info else None) or "",
-                "default": said if said is not None else raw(DEFAULTS[name], "string"),
+                "default": said if said is not None else json.dumps(DEFAULTS[name]),
                 "source": "document" if said is not None else "default",
                 **control,
             }

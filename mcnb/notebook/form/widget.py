@@ -21,6 +21,9 @@ from mcnb.notebook.form.static_copy import StaticCopy
 from mcnb.notebook.form.variables import offered
 from mcnb.runtime import Compose, Run
 
+_ASKED = ("workflow", "mode", "values", "overrides")
+"""The traits that the browser changes."""
+
 SCRIPTS = ("dom", "fields", "parameters", "output", "pause", "history", "batch", "form")
 """The parts of the browser's side, in the order in which they stand in its one module."""
 
@@ -61,19 +64,18 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
     _esm = _script()
     _css = _style()
 
-    spec = traitlets.List().tag(sync=True)
+    spec: Any = traitlets.List().tag(sync=True)
     workflow = traitlets.Unicode().tag(sync=True)
     mode = traitlets.Enum(("one", "batch"), "one").tag(sync=True)
-    values = traitlets.Dict(help="What the controls hold, by workflow and input.").tag(sync=True)
-    overrides = traitlets.Dict(help="What the parameter controls hold, by workflow.").tag(sync=True)
+    values = traitlets.Dict(traitlets.Dict(), help="What the controls hold, by workflow and input.").tag(sync=True)
+    overrides = traitlets.Dict(traitlets.Dict(), help="What the parameter controls hold, by workflow.").tag(sync=True)
     errors = traitlets.Dict(help="Sentences by field; those of the whole form stand under ''.").tag(sync=True)
     shown = traitlets.Dict(help="How the shown run stands.").tag(sync=True)
     text = traitlets.Unicode(help="The text of the shown run, once it is done.").tag(sync=True)
-    history = traitlets.List().tag(sync=True)
+    history: Any = traitlets.List(help="The runs, the newest first.").tag(sync=True)
     batch = traitlets.Dict().tag(sync=True)
 
     def __init__(self, compose: Compose, workflow: str | None = None, values: Mapping[str, Any] | None = None) -> None:
-        chosen = compose.document.workflow(workflow).id
         self._lock = threading.RLock()
         self._follower = Follower()
         self._copy = StaticCopy()
@@ -81,10 +83,12 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         self._batches = Batches(compose, self._follower, self._tell_batch)
         self._showing: ShownRun | None = None
         self._sequence = 0
-        super().__init__(spec=workflows(compose.document), workflow=chosen)
         self.compose = compose
-        if values:
-            self.values = {chosen: self._runs.held(self._fields(chosen), values)}
+        spec = workflows(compose.document)
+        chosen = compose.document.workflow(workflow).id
+        fields = next(item["fields"] for item in spec if item["id"] == chosen)
+        held = {chosen: self._runs.held(fields, values)} if values else {}
+        super().__init__(spec=spec, workflow=chosen, values=held)
         self.on_msg(self._receive)
 
     # --- for Python ---------------------------------------------------------------------------------------------
@@ -114,23 +118,33 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
                 self._refuse(error)
                 raise
 
+    @traitlets.validate("workflow")
+    def _known(self, proposal: Mapping[str, Any]) -> str:
+        if proposal["value"] not in [item["id"] for item in self.spec]:
+            raise traitlets.TraitError(f"there is no workflow {proposal['value']!r}")
+        return str(proposal["value"])
+
     def close(self) -> None:
         """Let go of the browser's views, the thread and the widgets. Runs that are not done go on."""
         self._follower.close()
         with self._lock:
-            layout = self.layout
+            layout = self.layout if self.comm is not None else None
             super().close()
             if layout is not None:
                 layout.close()
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the browser changed, never while another thread changes the form."""
+        given = {name: value for name, value in sync_data.items() if name in _ASKED}
         with self._lock:
-            super().set_state(sync_data)
+            try:
+                super().set_state(given)
+            except traitlets.TraitError:
+                self.send_state(list(given))  # what holds instead
 
     # --- requests of the browser ----------------------------------------------------------------------------------
 
-    def _receive(self, _: Any, content: Mapping[str, Any], buffers: Any) -> None:
+    def _receive(self, _: Any, content: Any, buffers: Any) -> None:
         handlers: dict[str, Callable[[Mapping[str, Any]], object]] = {
             "run": self._start,
             "stop": self._stop,
@@ -146,7 +160,8 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
             "batch-retry": self._batches.retry,
             "batch-save": self._batch_save,
         }
-        handler = handlers.get(content.get("type", ""))
+        kind = content.get("type") if isinstance(content, dict) else None
+        handler = handlers.get(kind) if isinstance(kind, str) else None
         if handler is None:
             return
         with self._lock:
@@ -154,6 +169,8 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
                 handler(content)
             except McnbError as error:
                 self._refuse(error)
+            except traitlets.TraitError as error:
+                self._refuse(InvalidInputError(f"the form cannot take this: {error}"))
 
     def _start(self, content: Mapping[str, Any]) -> Run:
         self._take(content)
@@ -186,7 +203,7 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _added(self, item: ShownRun) -> None:
         self.history = self._runs.entries()
-        if self._showing is None or self._showing.run.done:
+        if self._showing is None or self._showing.done:
             self._show(item)
         self._follower.watch(item.run.listen, lambda: self._look(item))
 
@@ -194,10 +211,10 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         self._runs.find(content.get("run") or self.shown.get("run", "")).run.cancel()
 
     def _resume(self, content: Mapping[str, Any]) -> None:
-        self._runs.resume(content["run"], content.get("answer"))
+        self._runs.resume(content.get("run"), content.get("answer"))
 
     def _select(self, content: Mapping[str, Any]) -> None:
-        item = self._runs.find(content["run"])
+        item = self._runs.find(content.get("run"))
         with self.hold_sync():
             self.workflow = item.run.workflow
             self.values = {**self.values, self.workflow: dict(item.held)}
@@ -206,10 +223,11 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
             self._show(item)
 
     def _repeat(self, content: Mapping[str, Any]) -> None:
-        self._added(self._runs.repeat(content["run"]))
+        self._added(self._runs.repeat(content.get("run")))
 
     def _code(self, content: Mapping[str, Any]) -> None:
-        self.send({"type": "code", "run": content["run"], "code": self._runs.code(content["run"])})
+        run = content.get("run")
+        self.send({"type": "code", "run": run, "code": self._runs.code(run)})
 
     def _sync(self, content: Mapping[str, Any]) -> None:
         if self._showing is not None:
@@ -230,7 +248,7 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         self.errors = {}
 
     def _batch_save(self, content: Mapping[str, Any]) -> None:
-        name, value = self._batches.saved(content.get("name", ""))
+        name, value = self._batches.saved(str(content.get("name", "")))
         _namespace()[name] = value
         self.send({"type": "saved", "name": name})
 
@@ -241,31 +259,30 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         self._showing = item
         self._sequence = 0
         with self.hold_sync():
-            self.text = item.text if item.run.done else ""
+            self.text = item.text if item.done else ""
             self.shown = item.standing()
-        if not item.run.done:
+        if not item.done:
             self._send_whole(item)
 
     def _look(self, item: ShownRun) -> bool:
         """Tell the browser what is new about a run; return whether there is more to come."""
         with self._lock:
-            done = item.run.done  # before the events are read: the last one is among them then
             text, changed = item.read_events()
             if item is self._showing:
-                if not done:
+                if not item.done:
                     self._send_news(item, text)
-                if changed or done:
-                    self._told(item, done=done)
+                if changed:
+                    self._told(item)
             if changed:
                 self.history = self._runs.entries()
-            if done:
+            if item.done:
                 self._copy.show(item.run)
                 self._show_next(item)
-            return not done
+            return not item.done
 
-    def _told(self, item: ShownRun, *, done: bool) -> None:
+    def _told(self, item: ShownRun) -> None:
         with self.hold_sync():
-            if done:
+            if item.done:
                 self.text = item.text
             self.shown = item.standing()
 
