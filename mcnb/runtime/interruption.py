@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import enum
 import json
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mcnb.compose.plain_values import plain_values
@@ -92,7 +91,7 @@ class Interruption:
         Parameters
         ----------
         answer : Any
-            ``KEPT``, or JSON data.
+            JSON data.
         of_items : bool
             Whether the value is the list of a repeated job's inputs.
 
@@ -101,19 +100,20 @@ class Interruption:
         InvalidInputError
             When it does not fit.
         """
-        if answer is KEPT:
-            return copy.deepcopy(self.value)
+        if self.phase == "after":
+            return answer
+        if not of_items:
+            return self._input(answer, self.value)
+        if not isinstance(answer, list) or len(answer) != len(self.value):
+            raise InvalidInputError(f"{self._named} has to be a list of {len(self.value)} inputs")
+        return [self._input(new, old) for new, old in zip(answer, self.value, strict=True)]
+
+    def plain(self, answer: Any) -> Any:
+        """Return an answer as JSON data of its own, or raise InvalidInputError."""
         try:
-            plain = plain_values({"answer": answer})["answer"]
+            return plain_values({"answer": answer})["answer"]
         except InvalidInputError as error:
             raise InvalidInputError(f"{self._named}: {error.message}", hint=error.hint) from error
-        if self.phase == "after":
-            return plain
-        if not of_items:
-            return self._input(plain, self.value)
-        if not isinstance(plain, list) or len(plain) != len(self.value):
-            raise InvalidInputError(f"{self._named} has to be a list of {len(self.value)} inputs")
-        return [self._input(new, old) for new, old in zip(plain, self.value, strict=True)]
 
     @property
     def _named(self) -> str:
@@ -145,7 +145,9 @@ class Pause:
     Attributes
     ----------
     interruption : Interruption
-        As the person sees it.
+        As the person sees it; its value is a copy, which readers may do with what they like.
+    value : Any
+        What the run goes on with when the value is kept.
     of_items : bool
         As in ``Interruption.answered``.
     reply : Future
@@ -153,11 +155,14 @@ class Pause:
     """
 
     interruption: Interruption
+    value: Any
     of_items: bool = False
     reply: Future[tuple[Any, Answer]] = field(default_factory=Future)
 
     def replied(self, answer: Any) -> tuple[Any, Answer]:
         """Return what ``reply`` gets for an answer, or raise InvalidInputError."""
-        asked, kept = self.interruption, answer is KEPT
-        value = asked.answered(answer, of_items=self.of_items)
-        return value, Answer(asked.job, asked.phase, None if kept else answer, kept)
+        asked = replace(self.interruption, value=self.value)
+        if answer is KEPT:
+            return self.value, Answer(asked.job, asked.phase, kept=True)
+        plain = asked.plain(answer)
+        return asked.answered(plain, of_items=self.of_items), Answer(asked.job, asked.phase, plain)

@@ -74,9 +74,9 @@ class Pauses:
             phase=phase,
             message=None if message is None else str(message),
             metadata=render(asked.metadata, scope),
-            value=copy.deepcopy(value),  # its readers may do with it what they like
+            value=copy.deepcopy(value),
         )
-        pause = Pause(shown, of_items)
+        pause = Pause(shown, value, of_items)
         known = next((item for item in self._known if (item.job, item.phase) == (shown.job, phase)), None)
         if known is not None:
             self._known.remove(known)

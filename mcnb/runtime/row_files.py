@@ -63,6 +63,9 @@ def _csv(name: str, file: IO[str], inputs: Inputs) -> Rows:
         header = next(reader, None)
         if header is None:
             raise InvalidInputError(f"{name}:1: the file is empty", hint="its first line names the inputs")
+        if len(header) == 1 and header[0] not in inputs.names and any(mark in header[0] for mark in ";\t"):
+            hint = "columns are separated by commas; save it that way"
+            raise InvalidInputError(f"{found.place}: only one column, '{header[0]}'", hint=hint)
         found.columns = check_header(header, found.place)
         line = reader.line_num + 1
         for cells in reader:

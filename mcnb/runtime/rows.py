@@ -99,7 +99,7 @@ def _read(source: Source, inputs: Inputs) -> Rows:
     if isinstance(source, str | os.PathLike):
         from mcnb.runtime.row_files import read_file
 
-        return read_file(Path(source), inputs)
+        return read_file(Path(source).expanduser(), inputs)
     if isinstance(source, Mapping):
         raise InvalidInputError("rows have to be a list, a table or a file; a mapping is one row", hint="write [{...}]")
     if hasattr(source, "columns") and hasattr(source, "itertuples"):

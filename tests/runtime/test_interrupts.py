@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,9 +129,19 @@ def test_the_input_of_a_job_without_one_is_the_run_s(runtime: Runtime, models: M
 def test_a_reader_cannot_change_the_value_behind_the_run_s_back(runtime: Runtime, models: Models) -> None:
     run = pausing(runtime, models.poet, {"before": True}).submit(prompt="a")
     asked(run).value["prompt"] = "b"
-    run.resume({"prompt": "a"})
+    run.resume()
     run.wait(PATIENCE)
     assert prompts(run) == ["a"]
+
+
+def test_an_answer_is_taken_as_it_is_when_it_is_given(runtime: Runtime, models: Models) -> None:
+    run = pausing(runtime, models.poet, {"after": True}).submit(prompt="a")
+    asked(run)
+    answer = {"a": (1, 2), 5: [Path("x")]}
+    run.resume(answer)
+    answer.clear()
+    assert run.result(PATIENCE) == {"a": [1, 2], "5": ["x"]}
+    assert run.record.answers[0].answer == {"a": [1, 2], "5": ["x"]}
 
 
 def test_a_repeated_job_asks_once_before_and_once_after(runtime: Runtime, models: Models) -> None:

@@ -97,7 +97,7 @@ def finished(output: Any, *generations: GenerationRecord, markdown: bool = False
 def asks(value: Any, message: str | None = "Good enough?") -> Run:
     """A run that waits for a person."""
     run = made(generation())
-    run._interrupt(Pause(Interruption("write", "after", message, None, value)))
+    run._interrupt(Pause(Interruption("write", "after", message, None, value), value))
     return run
 
 

@@ -165,6 +165,7 @@ def test_what_is_wrong_in_csv_has_its_line(tmp_path: Path) -> None:
         ("promt\na\n", "rows.csv:1: there is no input 'promt'; did you mean 'prompt'?"),
         ("prompt,prompt\na,b\n", "rows.csv:1: the column 'prompt' stands twice"),
         ("prompt,\na,b\n", "rows.csv:1: column 2 has no name"),
+        ("prompt;n\na;1\n", "rows.csv:1: only one column, 'prompt;n'"),
         ('prompt\n"a"b\n', "rows.csv:2: not valid CSV"),
         (b"prompt\n\xe4\n", "not UTF-8 text"),
     ],
