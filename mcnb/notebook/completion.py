@@ -43,7 +43,7 @@ def make_matcher(magics: ComposeMagics) -> Callable[[CompletionContext], Any]:
             text, line, column = context.full_text, context.cursor_line, context.cursor_position
             fragment, found = complete(magics.commands, text, line, column)
         return {
-            "completions": [SimpleCompletion(text=text, type="compose") for text in found],
+            "completions": [SimpleCompletion(text=text, type="magic") for text in found],
             "matched_fragment": fragment,
             "suppress": bool(found),
             "ordered": True,
@@ -67,8 +67,8 @@ def complete(commands: Commands, text: str, line_number: int, column: int) -> tu
     Returns
     -------
     (str, list of str)
-        The end of the text that is completed, and what can stand in its place. Where nothing can, the same again in a
-        line of ``%compose``: that changes nothing, and keeps Python's keywords away.
+        The end of the text that is completed, and what can stand in its place. Where nothing can in a line of
+        ``%compose``, that is the same again, which changes nothing and keeps Python's names away.
     """
     from mcnb.notebook.completing import read_line
     from mcnb.notebook.offers import Offers
@@ -81,7 +81,7 @@ def complete(commands: Commands, text: str, line_number: int, column: int) -> tu
         fragment = line.word
         with contextlib.suppress(Exception):  # a key press may never show an error, whatever state the notebook is in
             fragment, found = _in_line(Offers(commands, line), line)
-        return fragment, found or [fragment]
+        return fragment, found or [fragment] * bool(fragment)
     head = read_line(lines[0], whole=True) if line_number and lines[0].lstrip().startswith("%%") else None
     if head is None or head.command != "run":
         return "", []
@@ -106,7 +106,7 @@ def _in_line(offers: Offers, line: Line) -> tuple[str, list[str]]:
         return word, _beginning(offers.behind(line.option, word), word)
     if word.startswith("-"):
         return word, _beginning(offers.options(), word)
-    return word, _beginning(offers.positional(word), word)
+    return word, _beginning(offers.positional(word), word) or ([] if word else offers.options())
 
 
 def _beginning(offered: Iterable[str], fragment: str) -> list[str]:
