@@ -5,16 +5,14 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from mcnb.errors import InvalidInputError
+from mcnb.errors import InvalidInputError, NotSupportedError
 from mcnb.notebook.form.follower import Follower
 from mcnb.notebook.form.reading import read_inputs, read_parameters, read_seed
 from mcnb.notebook.form.variables import look_up
 from mcnb.runtime import Compose
-
-if TYPE_CHECKING:
-    from mcnb.runtime.batch import Batch, BatchRow
+from mcnb.runtime.batch import Batch, BatchRow
 
 SHOWN_ROWS = 200
 """Rows the browser gets; the others are in the DataFrame."""
@@ -73,9 +71,9 @@ class Batches:
         if self.batch is not None and not self.batch.done:
             raise InvalidInputError("a batch is running", hint="stop it first, or wait")
         rows = self._rows(fields, held, asked, variables)
-        parameters = read_parameters(overrides)
+        parameters, seed = read_parameters(overrides), read_seed(overrides)
         try:
-            batch = self.compose.batch(rows, workflow, seed=read_seed(overrides), parameters=parameters)
+            batch = self.compose.batch(rows, workflow, seed=seed, parameters=parameters)
         except InvalidInputError as error:
             raise InvalidInputError(str(error), errors=[{"field": "batch.value", "message": str(error)}]) from error
         self.batch = batch
@@ -92,8 +90,8 @@ class Batches:
         if not value.strip():
             raise _wrong("write one item a line" if source == "lines" else "name it first")
         if source == "file":
-            return Path(value.strip()).expanduser()
-        found: Any = [line for line in value.splitlines() if line.strip()]
+            return _file(value.strip())
+        found: Any = [line for line in value.split("\n") if line.strip()]
         if source == "variable":
             try:
                 found = look_up(value, variables)
@@ -101,7 +99,7 @@ class Batches:
                 raise _wrong(str(error)) from error
         name = asked.get("field")
         texts = _texts(found)
-        if texts is None or not name:
+        if texts is None or name not in [item["name"] for item in fields]:
             return found
         others = read_inputs([item for item in fields if item["name"] != name], held)
         return [{**others, name: text} for text in texts]
@@ -162,18 +160,33 @@ class Batches:
             raise InvalidInputError(message, errors=[{"field": "batch.name", "message": message}])
         try:
             return name, self.batch.to_pandas()
-        except ImportError:
+        except NotSupportedError:
             return name, self.batch.table()
 
 
-def _texts(found: Any) -> list[str] | None:
-    """Return the texts of a list or column; None when it is a table or a list of mappings."""
+def _file(name: str) -> Path:
+    if "\0" in name:
+        raise _wrong("that is not the name of a file")
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise _wrong(f"{name}: there is no such home folder") from error
+
+
+def _texts(found: Any) -> list[str | None] | None:
+    """Return the texts of a list or column, None for what is missing; None when it is a table or a list of mappings."""
     if hasattr(found, "columns"):
         return None
     values = found.tolist() if hasattr(found, "tolist") else list(found) if isinstance(found, list | tuple) else None
     if values is None or any(isinstance(value, Mapping) for value in values):
         return None
-    return [value if isinstance(value, str) else str(value) for value in values]
+    return [None if _is_missing(value) else str(value) for value in values]
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it stands for nothing, as pandas says it too."""
+    is_nan = isinstance(value, float) and value != value
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _wrong(message: str) -> InvalidInputError:

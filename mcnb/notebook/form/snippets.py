@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from pprint import pformat
 from typing import Any
 
 import yaml
 
-from mcnb.compose import Document
+from mcnb.compose import Document, Inputs, parse_text_value
+from mcnb.errors import InvalidInputError
 from mcnb.runtime import Record
 
 LONGEST_WORD = 100
@@ -38,25 +40,29 @@ def snippets(document: Document, record: Record, parameters: Mapping[str, Any]) 
     """
     name = None if record.workflow.startswith("__") else record.workflow
     files = [file for file in document.files if not file.startswith("<")]
+    inputs = document.inputs(record.workflow)
+    fits = all(_fits_a_word(inputs, key, value) for key, value in record.input.items())
     return {
-        "magic": _magic(name, files, record, parameters),
+        "magic": _magic(name, files, record, parameters, fits=fits),
         "python": _python(name, files, record, parameters),
         "curl": _curl(name, record, parameters),
-        "command": _command(name, files, record, parameters),
+        "command": _command(name, files, record, parameters, fits=fits),
     }
 
 
-def _magic(name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any]) -> str:
+def _magic(
+    name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any], *, fits: bool
+) -> str:
     options = [*_files(files), *([name] if name else [])]
     settings = [*_pairs("-p", parameters), "--seed", str(record.seed)]
-    if all(_fits_a_line(value) for value in record.input.values()):
+    if fits and all(_fits_a_line(value) for value in record.input.values()):
         return " ".join(["%compose", "run", *options, *_pairs("-i", record.input), *settings])
     body = yaml.safe_dump(record.input, allow_unicode=True, sort_keys=False, width=LONGEST_WORD).rstrip()
     return " ".join(["%%compose", "run", *options, *settings]) + "\n" + body
 
 
 def _python(name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any]) -> str:
-    plain = all(key.isidentifier() and key not in _RESERVED for key in record.input)
+    plain = all(key.isidentifier() and not iskeyword(key) and key not in _RESERVED for key in record.input)
     given = [repr(name)] if name else []
     if plain:
         given += [f"{key}={_literal(value)}" for key, value in record.input.items()]
@@ -92,9 +98,12 @@ def _curl(name: str | None, record: Record, parameters: Mapping[str, Any]) -> st
     )
 
 
-def _command(name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any]) -> str:
+def _command(
+    name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any], *, fits: bool
+) -> str:
     words = ["mcnb", "run", *_files(files), *([name] if name else [])]
-    words += _pairs("-i", record.input)
+    whole = shlex.quote(json.dumps(record.input, ensure_ascii=False))
+    words += _pairs("-i", record.input) if fits else ["--input", whole]
     note = "" if files else f"# {_SAVE_IT}\n"
     return note + " ".join([*words, *_pairs("-p", parameters), "--seed", str(record.seed)])
 
@@ -111,10 +120,19 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _fits_a_word(inputs: Inputs, name: str, value: Any) -> bool:
+    """Whether ``-i name=value`` gives this very value: 5 for an input without a type would become the text "5"."""
+    try:
+        read = parse_text_value(inputs, name, _text(value))
+    except InvalidInputError:
+        return False
+    return "=" not in name and type(read) is type(value) and bool(read == value)
+
+
 def _fits_a_line(value: Any) -> bool:
     text = _text(value)
     starts_like_a_variable = text.startswith("$")  # the magic would look for it in the notebook
-    return len(text) <= LONGEST_WORD and "\n" not in text and not starts_like_a_variable
+    return len(text) <= LONGEST_WORD and text.isprintable() and not starts_like_a_variable
 
 
 def _literal(value: Any) -> str:
