@@ -9,7 +9,7 @@ from mcnb.compose import Document, parse_pair
 from mcnb.errors import InvalidInputError
 from mcnb.notebook import listing
 from mcnb.notebook.describing import Drawing, Schema, Sentence, connect, describe
-from mcnb.notebook.inputs import read_inputs
+from mcnb.notebook.inputs import inputs_of, read_inputs
 from mcnb.notebook.running import run_workflow
 from mcnb.notebook.source import Source
 from mcnb.runtime import Compose, Run
@@ -64,7 +64,7 @@ class Commands:
         from mcnb.notebook.form import RunForm
 
         compose = self._source(arguments).open()
-        values = read_inputs(compose.inputs(arguments.workflow), arguments, None, self.shell.user_ns)
+        values = read_inputs(inputs_of(compose.document, arguments), arguments, None, self.shell.user_ns)
         return RunForm(compose, workflow=arguments.workflow, values=values)
 
     def validate(self, arguments: Namespace, cell: str | None) -> Sentence:

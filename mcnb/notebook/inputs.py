@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from mcnb.compose import Inputs, parse_pair, parse_text_value
+from mcnb.compose import Document, Inputs, parse_pair, parse_text_value
 from mcnb.compose.nodes import to_plain
 from mcnb.compose.suggest import did_you_mean, nearest, suggestion
 from mcnb.compose.yaml_reader import read_text
@@ -18,6 +18,21 @@ from mcnb.models.parameters import DEFAULTS
 _Number = TypeVar("_Number", int, float)
 
 _TEXTS = ("text", "string")
+
+
+def inputs_of(document: Document, arguments: Namespace) -> Inputs:
+    """Return what the workflow of a line asks for.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no such workflow; of a value with spaces and without quotes, the second word is taken for one.
+    """
+    name, known = arguments.workflow, [workflow.id for workflow in document.workflows]
+    if name is not None and name not in known and arguments.pairs and not nearest(name, known):
+        hint = f'quote values with spaces: -i {arguments.pairs[-1].partition("=")[0]}="two words"'
+        raise InvalidInputError(f"there is no workflow '{name}'", hint=hint)
+    return document.inputs(name)
 
 
 def read_inputs(inputs: Inputs, arguments: Namespace, body: str | None, variables: Mapping[str, Any]) -> dict[str, Any]:

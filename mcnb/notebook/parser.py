@@ -6,6 +6,7 @@ import argparse
 import keyword
 import shlex
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NoReturn
 
 from mcnb.errors import InvalidInputError
@@ -50,8 +51,9 @@ class Parser(argparse.ArgumentParser):
         raise HelpShown(self.format_help())
 
 
+@cache
 def make_parsers() -> dict[str, Parser]:
-    """Return the parser of each command, and under ``""`` the one that only knows them all."""
+    """Return the parser of each command, and under ``""`` the one that knows them all; made once."""
     made = {name: _make(name) for name in COMMANDS}
     width = max(map(len, COMMANDS)) + 2
     listed = "\n".join(f"  {name:{width}}{text}" for name, text in COMMANDS.items())

@@ -154,6 +154,7 @@ def test_an_edited_file_takes_effect_and_loads_nothing(shell: Shell, write: Writ
         ("%compose run --no", InvalidInputError, "has no option --no; did you mean '--noblock'?"),
         ("%compose run -i", InvalidInputError, "argument -i: expected one argument"),
         ("%compose run -i prompt=two words here", InvalidInputError, "'here' is too much; quote values with spaces"),
+        ("%compose run -i prompt=Once upon", InvalidInputError, "'upon'; quote values with spaces: -i prompt=\"two"),
         ("%compose run -i prompt=a -p temprature=1", InvalidInputError, "did you mean 'temperature'?"),
         ("%compose run -i prompt=a -p temperature=hot", InvalidInputError, "temperature: expected a number, got 'hot'"),
         ("%compose run -i prompt=a -p temperature", InvalidInputError, "-p temperature: expected NAME=VALUE"),
