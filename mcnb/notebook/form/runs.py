@@ -122,7 +122,8 @@ class FormRuns:
             is_new = isinstance(answer, str) and answer != shown
             item.run.resume(pause.answer_from_text(str(answer)) if is_new else KEPT)
         except InvalidInputError as error:
-            raise InvalidInputError(str(error), errors=[{"field": "pause.answer", "message": str(error)}]) from error
+            errors = [{"field": "pause.answer", "message": error.message}]
+            raise InvalidInputError(error.message, errors=errors) from error
 
     def code(self, run: object) -> dict[str, str]:
         """Return a run as code, by interface."""

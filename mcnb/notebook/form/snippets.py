@@ -50,9 +50,7 @@ def snippets(document: Document, record: Record, parameters: Mapping[str, Any]) 
     }
 
 
-def _magic(
-    name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any], *, fits: bool
-) -> str:
+def _magic(name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any], *, fits: bool) -> str:
     options = [*_files(files), *([name] if name else [])]
     settings = [*_pairs("-p", parameters), "--seed", str(record.seed)]
     if fits and all(_fits_a_line(value) for value in record.input.values()):

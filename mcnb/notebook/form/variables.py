@@ -59,7 +59,8 @@ def offered(variables: Mapping[str, Any]) -> list[str]:
             found.append(name)
         elif hasattr(value, "iloc"):
             found.append(name)
-            found += [f'{name}["{column}"]' for column in columns(value)]
+            quoted = [f"'{column}'" if '"' in column else f'"{column}"' for column in columns(value)]
+            found += [f"{name}[{column}]" for column in quoted]
     return found[:MAX_OFFERED]
 
 

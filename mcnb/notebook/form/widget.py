@@ -212,6 +212,7 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _resume(self, content: Mapping[str, Any]) -> None:
         self._runs.resume(content.get("run"), content.get("answer"))
+        self.errors = {}
 
     def _select(self, content: Mapping[str, Any]) -> None:
         item = self._runs.find(content.get("run"))
@@ -224,6 +225,7 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _repeat(self, content: Mapping[str, Any]) -> None:
         self._added(self._runs.repeat(content.get("run")))
+        self.errors = {}
 
     def _code(self, content: Mapping[str, Any]) -> None:
         run = content.get("run")
@@ -250,6 +252,7 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
     def _batch_save(self, content: Mapping[str, Any]) -> None:
         name, value = self._batches.saved(str(content.get("name", "")))
         _namespace()[name] = value
+        self.errors = {}
         self.send({"type": "saved", "name": name})
 
     # --- news for the browser -------------------------------------------------------------------------------------
@@ -317,9 +320,10 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         """Display the widget, and after it the copy of the last result that outlives the kernel."""
         from IPython.display import display
 
-        bundle = self._repr_mimebundle_()
+        bundle = self._repr_mimebundle_() if self.comm is not None else {}  # closed, it has no view
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        data = {**data, "text/plain": f"{self!r}\n(a form: run this notebook to use it)"}
+        titles = " / ".join(item["title"] for item in self.spec)
+        data = {**data, "text/plain": f"A form: {titles}. Run this notebook to use it."}
         display(data, metadata=metadata, raw=True)
         self._copy.display()
 

@@ -211,19 +211,23 @@ def test_a_row_that_fails_leaves_the_others_alone_and_can_be_tried_again(form: R
 def test_stopping_and_going_on(
     opened: Opened, runtime: Runtime, models: Models, page: PageOf, ask: Ask, gate: Gate
 ) -> None:
-    form = opened(load(text=document(models.poet), runtime=runtime))
+    form = opened(load(text=document(models.endless), runtime=runtime))
     seen = page(form)
-    ask(form, "batch", source="lines", value=f"{FIRST_LINE}\n{FIRST_LINE}\n{FIRST_LINE}", field="prompt")
+    ask(form, "batch", source="lines", value=f"{FIRST_LINE}\n{FIRST_LINE}", field="prompt")
     batch = form.results
+    seen.wait(lambda: any(row["state"] == "processing" for message in seen.of_type("rows") for row in message["rows"]))
+    gate.at_token(batch.current, 20)
+    assert gate.reached.wait(PATIENCE)
     ask(form, "batch", source="lines", value="One", field="prompt")
-    if not batch.done:  # it may have been quick
-        assert form.errors == {"": "a batch is running; stop it first, or wait"}
+    assert form.errors == {"": "a batch is running; stop it first, or wait"}
     ask(form, "batch-stop")
-    done(form, seen)
+    gate.open()
+    assert done(form, seen) is batch
+    assert [row.state for row in batch.rows] == ["cancelled"] * 2
     ask(form, "batch-retry")
-    assert batch.wait(PATIENCE)
-    seen.wait(lambda: seen.state["batch"]["line"] == "3 of 3" and seen.state["batch"]["done"], "all rows are done")
-    assert [row.state for row in batch.rows] == ["completed"] * 3
+    assert seen.state["batch"]["done"] is False
+    ask(form, "batch-stop")
+    assert done(form, seen) is batch
 
 
 def test_stopping_and_trying_again_without_a_batch(form: RunForm, page: PageOf, ask: Ask) -> None:
@@ -255,6 +259,8 @@ def test_names_that_are_none(batched: RunForm, notebook: dict[str, Any], name: s
     post(batched, "batch-save", name=name)
     assert list(batched.errors) == ["batch.name"]
     assert notebook == {}
+    post(batched, "batch-save", name="results")
+    assert batched.errors == {}, "the same error is a change again"
 
 
 def test_without_pandas_results_are_a_table(

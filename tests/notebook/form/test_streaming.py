@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +11,7 @@ from mcnb.notebook.form import RunForm
 from mcnb.notebook.form.follower import Follower
 from mcnb.runtime import Runtime, load
 from tests.notebook.form.conftest import Ask, Scripted, Ticks, finish, post, say
-from tests.notebook.form.page import PATIENCE, Page
+from tests.notebook.form.page import Page
 from tests.support.runs import FIRST_LINE, Models, document
 from tests.support.texts import POEM, POEM_ZH
 
@@ -242,37 +241,6 @@ def test_a_look_costs_the_events_that_are_new(form: RunForm, scripted: Scripted,
     form._look(item)
     assert look() < 1.5 * first
     finish(run)
-
-
-def test_a_follower_that_cannot_show_one_thing_goes_on_with_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    looked = threading.Event()
-    follower = Follower(lambda _: None)
-
-    def bad() -> bool:
-        raise ValueError("no")
-
-    def good() -> bool:
-        looked.set()
-        return False
-
-    follower.watch(lambda _: lambda: None, bad)
-    follower.watch(lambda _: lambda: None, good)
-    assert looked.wait(PATIENCE)
-    follower.close()
-    assert [record.message for record in caplog.records] == ["a form could not show what is new"]
-    caplog.clear()
-
-
-def test_a_follower_s_thread_ends_with_the_last_thing_to_watch_and_starts_again() -> None:
-    follower = Follower(lambda _: None)
-    for _ in range(3):
-        looked = threading.Event()
-        follower.watch(lambda _: lambda: None, lambda: bool(looked.set()))  # noqa: B023
-        assert looked.wait(PATIENCE)
-        thread = follower._thread
-        if thread is not None:
-            thread.join(PATIENCE)
-        assert follower._thread is None
 
 
 def test_the_prompt_reaches_the_run(poet_form: RunForm, page: Callable[..., Page], ask: Ask) -> None:
