@@ -6,6 +6,7 @@
 ``reading``      what the controls hold, read as inputs and parameters
 ``runs``         the runs of a form
 ``shown_run``    one run as the form shows it
+``live_text``    the text of a run while it grows
 ``batches``      the batch tab
 ``variables``    values of the notebook that the batch tab is pointed at by name
 ``snippets``     a run as code: magic, Python, HTTP, command

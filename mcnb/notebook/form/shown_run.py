@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mcnb.notebook.form.live_text import LiveText
 from mcnb.runtime import Run
 from mcnb.runtime.run import TERMINAL
 from mcnb.runtime.wording import summary_line
@@ -35,7 +36,7 @@ class ShownRun:
     held: Mapping[str, Any]
     overrides: Mapping[str, Any]
     parameters: Mapping[str, Any]
-    pieces: list[str] = field(default_factory=list)
+    live: LiveText = field(default_factory=LiveText)
     seen: int = 0
     state: str = "pending"
     word: str = "pending"
@@ -46,27 +47,27 @@ class ShownRun:
         """Whether its last event is among those that were read: its text is complete then."""
         return self.state in TERMINAL
 
-    def read_events(self) -> tuple[str, bool]:
+    def read_events(self) -> tuple[str, bool, bool]:
         """Take in the new events; state, text and what is told about the run are those of the events read so far.
 
         Returns
         -------
         text : str
             The new piece of text.
+        anew : bool
+            Whether the text begins anew with it.
         changed : bool
             Whether its word changed.
         """
         before = self.word
         events = self.run.events_after(self.seen)
         self.seen += len(events)
-        text = "".join(event.data["text"] for event in events if event.type == "token" and event.data["streamed"])
-        if text:
-            self.pieces.append(text)
+        text, anew = self.live.take(events)
         states = [event.data["state"] for event in events if event.type == "state"]
         self.state = states[-1] if states else self.state
         is_waiting = self.state == "processing" and self.run.status.stage == "waiting"
-        self.word = "pending" if is_waiting and not self.pieces else self.state
-        return text, self.word != before or bool(states)
+        self.word = "pending" if is_waiting and not self.live else self.state
+        return text, anew, self.word != before or bool(states)
 
     @property
     def text(self) -> str:
@@ -74,7 +75,7 @@ class ShownRun:
         run = self.run
         if self.state == "completed":
             return run.text or json.dumps(run.output, ensure_ascii=False, indent=2)
-        return "".join(self.pieces) or (run.text if self.done else "")
+        return str(self.live) or (run.text if self.done else "")
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -118,5 +119,6 @@ class ShownRun:
 
 
 def _last_line(run: Run) -> str:
-    line = summary_line(run.record) if run.record.generations else ""
-    return f"{run.error} · {line}".removesuffix(" · ") if run.state == "failed" else line
+    if run.state == "failed":
+        return str(run.error)
+    return summary_line(run.record) if run.record.generations else ""

@@ -270,9 +270,11 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
     def _look(self, item: ShownRun) -> bool:
         """Tell the browser what is new about a run; return whether there is more to come."""
         with self._lock:
-            text, changed = item.read_events()
+            text, anew, changed = item.read_events()
             if item is self._showing:
-                if not item.done:
+                if anew:
+                    self._send_whole(item)
+                elif not item.done:
                     self._send_news(item, text)
                 if changed:
                     self._told(item)

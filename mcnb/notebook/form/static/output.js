@@ -106,6 +106,7 @@ function makeOutput(ask) {
       line.textContent = lineOf(standing);
       progress(standing.done ? null : standing.fraction, standing.done);
       tools.hidden = !standing.done;
+      buttons.copy.hidden = buttons.download.hidden = standing.state === "failed";
     },
     news(line_, fraction) {
       line.textContent = line_;

@@ -1,0 +1,60 @@
+"""The text of a run while it grows: its own pieces, or those of the job that is at work before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mcnb.runtime import Event
+
+_ENDED = ("completed", "failed", "cancelled")
+
+
+class LiveText:
+    """Puts the text together that readers see grow.
+
+    A workflow of several jobs has no text of its own until the last one writes. Until then the job at work is shown,
+    and where several are, the first until it ends: texts that take turns could not be read.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._source: tuple[str, int | None] | None = None
+        self._ended: set[str] = set()
+
+    def __str__(self) -> str:
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return "".join(self._pieces)
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def take(self, events: Iterable[Event]) -> tuple[str, bool]:
+        """Take in further events.
+
+        Returns
+        -------
+        text : str
+            The new piece.
+        anew : bool
+            Whether the text begins anew with it.
+        """
+        new: list[str] = []
+        anew = False
+        for event in events:
+            if event.type == "job" and event.data["state"] in _ENDED:
+                self._ended.add(event.data["job"])
+            if event.type != "token" or not event.data["text"]:
+                continue
+            job = event.data["job"]
+            source = (job, None if event.data["streamed"] else event.data["item"])
+            if source != self._source:
+                if self._source and self._source[0] != job and self._source[0] not in self._ended:
+                    continue
+                anew = anew or self._source is not None
+                self._source = source
+                new.clear()
+                self._pieces.clear()
+            new.append(event.data["text"])
+            self._pieces.append(event.data["text"])
+        return "".join(new), anew
