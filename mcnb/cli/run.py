@@ -15,6 +15,7 @@ from mcnb.cli.output_file import OutputFile
 from mcnb.cli.terminal import Terminal
 from mcnb.compose import Environment
 from mcnb.errors import InvalidInputError
+from mcnb.models.parameters import parse_parameter
 from mcnb.runtime import Record, Run, default_runtime
 
 _ANSWER_HELP = "Answer when the document asks a person; repeat for each time. Empty keeps what is there."
@@ -39,6 +40,7 @@ def _output_options(command: Any) -> Any:
 @click.argument("workflow", required=False)
 @click.option("-i", "pairs", multiple=True, metavar="NAME=VALUE", help="One input; repeat for several.")
 @click.option("--input", "whole", metavar="JSON", help="All inputs: JSON, @file.json, or @- for standard input.")
+@click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="Generation parameter of this run.")
 @click.option("--seed", type=int, metavar="N", help="For the same text again; drawn and recorded otherwise.")
 @_output_options
 @document_options
@@ -47,6 +49,7 @@ def run(
     workflow: str | None,
     pairs: tuple[str, ...],
     whole: str | None,
+    parameters: tuple[str, ...],
     seed: int | None,
     timeout: float | None,
     **show: Any,
@@ -58,11 +61,15 @@ def run(
 
     \b
     mcnb run -i prompt="Once upon a time"
-    mcnb run -f model-compose.yml --input '{"prompt": "Hello"}' --seed 7 --json
+    mcnb run -f model-compose.yml --input '{"prompt": "Hello"}' --seed 7 -p temperature=0.2 --json
     """  # noqa: D301 - the \b is for click: it keeps the lines that follow
     document = open_document()
     values = read_input(document, workflow, whole, pairs)
-    show_run(lambda: default_runtime().submit(document, workflow, values, seed=seed, timeout=timeout), **show)
+    given = dict(map(parse_parameter, parameters))
+    show_run(
+        lambda: default_runtime().submit(document, workflow, values, seed=seed, parameters=given, timeout=timeout),
+        **show,
+    )
 
 
 @click.command()

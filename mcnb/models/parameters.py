@@ -6,6 +6,7 @@ are those of compose files).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,8 +14,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from mcnb.compose import parse_pair
 from mcnb.compose.expressions import Verbatim
 from mcnb.compose.schema import GenerationParams, TextGenerationAction
+from mcnb.compose.suggest import suggestion
 from mcnb.compose.wording import expected, is_about_type, sentence, shown
 from mcnb.errors import InvalidInputError
 
@@ -116,6 +119,23 @@ def check_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     if errors:
         raise InvalidInputError("; ".join(item["message"] for item in errors), errors=errors)
     return checked
+
+
+def parse_parameter(text: str) -> tuple[str, Any]:
+    """Read the text of an option ``-p NAME=VALUE``: numbers, booleans and lists as JSON, anything else as text.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no such parameter; ``check_parameters`` says what is wrong with a value.
+    """
+    name, written = parse_pair(text, "-p")
+    if name not in DEFAULTS:
+        raise InvalidInputError(f"-p {text}: there is no parameter '{name}'", hint=suggestion(name, DEFAULTS))
+    try:
+        return name, json.loads(written.lower() if written in ("True", "False") else written)
+    except ValueError:
+        return name, written
 
 
 def _verbatim(value: Any) -> Any:

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from mcnb.compose import Document, Inputs, parse_pair, parse_text_value
 from mcnb.compose.nodes import to_plain
-from mcnb.compose.suggest import did_you_mean, nearest, suggestion
+from mcnb.compose.suggest import did_you_mean, nearest
 from mcnb.compose.yaml_reader import read_text
 from mcnb.errors import DocumentError, InvalidInputError
-from mcnb.models.parameters import DEFAULTS
+from mcnb.models.parameters import parse_parameter
 
 _Number = TypeVar("_Number", int, float)
 
@@ -85,7 +85,7 @@ def read_body(body: str, inputs: Inputs, given: Mapping[str, Any]) -> dict[str, 
 
 
 def read_parameters(pairs: list[str], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Read ``-p NAME=VALUE``: numbers, booleans and lists as JSON, anything else as text.
+    """Read ``-p NAME=VALUE`` and ``-p NAME=$variable``.
 
     Raises
     ------
@@ -94,16 +94,8 @@ def read_parameters(pairs: list[str], variables: Mapping[str, Any]) -> dict[str,
     """
     found = {}
     for pair in pairs:
-        name, text = parse_pair(pair, "-p")
-        if name not in DEFAULTS:
-            raise InvalidInputError(f"-p {pair}: there is no parameter '{name}'", hint=suggestion(name, DEFAULTS))
-        value = read_value(text, variables)
-        if value is text:
-            try:
-                value = json.loads(text.lower() if text in ("True", "False") else text)
-            except ValueError:
-                value = text  # the check of the parameters says what is wrong
-        found[name] = value
+        name, value = parse_parameter(pair)
+        found[name] = read_value(value, variables) if isinstance(value, str) else value
     return found
 
 

@@ -200,3 +200,18 @@ component: {id: m, model: MODEL, text: "${input.prompt}", params: {max_output_le
     write(folder / "model-compose.yml", text.replace("MODEL", str(models.poet)))
     assert command("run", "b").text.startswith("b")
     assert "name one: a, b" in command("run").error
+
+
+def test_parameters_of_this_run(command: Command, dice: Path) -> None:
+    result = command("run", "-i", "prompt=a", "-p", "max_output_length=2", "-p", "do_sample=false", "--record")
+    parameters = json.loads(result.data)["record"]["parameters"]
+    assert {name: parameters[name] for name in ("max_output_length", "do_sample")} == {
+        "max_output_length": 2,
+        "do_sample": False,
+    }
+
+
+def test_a_parameter_that_does_not_exist(command: Command, dice: Path) -> None:
+    result = command("run", "-i", "prompt=a", "-p", "temprature=0.2")
+    assert result.code == 2
+    assert "there is no parameter 'temprature'; did you mean 'temperature'?" in result.error

@@ -13,13 +13,15 @@ class LiveText:
     """Puts the text together that readers see grow.
 
     A workflow of several jobs has no text of its own until the last one writes. Until then the job at work is shown,
-    and where several are, the first until it ends: texts that take turns could not be read.
+    and where several are, the first until it ends: texts that take turns could not be read. The next one is then shown
+    from its beginning.
     """
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._source: tuple[str, int | None] | None = None
         self._ended: set[str] = set()
+        self._waiting: dict[tuple[str, int | None], list[str]] = {}
 
     def __str__(self) -> str:
         if len(self._pieces) > 1:
@@ -50,11 +52,12 @@ class LiveText:
             source = (job, None if event.data["streamed"] else event.data["item"])
             if source != self._source:
                 if self._source and self._source[0] != job and self._source[0] not in self._ended:
+                    self._waiting.setdefault(source, []).append(event.data["text"])
                     continue
                 anew = anew or self._source is not None
                 self._source = source
-                new.clear()
-                self._pieces.clear()
+                self._pieces = self._waiting.pop(source, [])
+                new = list(self._pieces)
             new.append(event.data["text"])
             self._pieces.append(event.data["text"])
         return "".join(new), anew

@@ -10,8 +10,8 @@ from mcnb.compose.suggest import did_you_mean, suggestion
 from mcnb.errors import InvalidInputError
 
 _NAME = re.compile(
-    r"""\s*(?P<name>[^\W\d]\w*)\s*"""
-    r"""(?:\.\s*(?P<dotted>[^\W\d]\w*)|\[\s*(?P<quoted>"[^"]*"|'[^']*')\s*\])?\s*"""
+    r"""(?P<name>[^\W\d]\w*)"""
+    r"""(?:\s*\.\s*(?P<dotted>[^\W\d]\w*)|\s*\[\s*(?P<quoted>"[^"]*"|'[^']*')\s*\])?"""
 )
 
 MAX_OFFERED = 50
@@ -25,7 +25,7 @@ def look_up(text: str, variables: Mapping[str, Any]) -> Any:
     InvalidInputError
         When it is not written so, or there is no such variable or column.
     """
-    match = _NAME.fullmatch(text)
+    match = _NAME.fullmatch(text.strip())
     if match is None:
         raise InvalidInputError(f"{text.strip() or 'nothing'} is not the name of a variable or of its column")
     name = match["name"]

@@ -165,7 +165,6 @@ def test_parameters_of_the_run_come_along(shell: Shell, file: Path) -> None:
     assert body(code["curl"])["parameters"] == PARAMETERS
 
 
-@pytest.mark.xfail(raises=click.NoSuchOption, strict=True, reason="the command has no -p yet")
 def test_the_command_gives_parameters_too(file: Path) -> None:
     options = told_to_click(pieces(file, {"prompt": "a"}, PARAMETERS)["command"])
     assert dict(pair.split("=", 1) for pair in options["parameters"]) == {
