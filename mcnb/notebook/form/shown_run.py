@@ -10,7 +10,7 @@ from typing import Any
 
 from mcnb.notebook.form.live_text import LiveText
 from mcnb.runtime import Run
-from mcnb.runtime.run import TERMINAL
+from mcnb.runtime.run import TERMINAL, text_of
 from mcnb.runtime.wording import summary_line
 
 TITLE_LENGTH = 60
@@ -74,7 +74,8 @@ class ShownRun:
         """The text to show now: what came so far, or the output in the end."""
         run = self.run
         if self.state == "completed":
-            return run.text or json.dumps(run.output, ensure_ascii=False, indent=2)
+            text = text_of(run.output)
+            return json.dumps(run.output, ensure_ascii=False, indent=2) if text is None else text
         return str(self.live) or (run.text if self.done else "")
 
     @property

@@ -175,17 +175,30 @@ def test_the_text_so_far_stays(
     assert (seen.state["shown"]["state"], seen.text) == (ending, "Once upon ")
 
 
-def test_an_output_that_is_no_text_is_shown_as_json(
-    form: RunForm, scripted: Scripted, ticks: Ticks, page: Callable[..., Page]
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        ("a text", "a text"),
+        ("", ""),
+        ({"generated": "a text"}, "a text"),
+        ({"generated": ""}, ""),
+        ({"a": "é", "b": [1]}, '{\n  "a": "é",\n  "b": [\n    1\n  ]\n}'),
+        ([], "[]"),
+        (None, "null"),
+    ],
+)
+def test_the_output_is_what_stays(
+    form: RunForm, scripted: Scripted, ticks: Ticks, page: Callable[..., Page], output: object, shown: str
 ) -> None:
     form.run()
     (run,) = scripted.made
     ticks.first()
-    run._start()
-    run._finish("completed", output={"a": "é", "b": [1]})
+    say(run, "Once upon")
+    ticks.tick()
+    run._finish("completed", output=output)
     ticks.go()
     page(form).wait_done(run.id)
-    assert page(form).text == '{\n  "a": "é",\n  "b": [\n    1\n  ]\n}'
+    assert page(form).text == shown
 
 
 def bytes_per_token(form: RunForm, run_of: Scripted, ticks: Ticks, page: Page, tokens: int) -> float:
