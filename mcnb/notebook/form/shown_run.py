@@ -10,7 +10,8 @@ from typing import Any
 
 from mcnb.notebook.form.live_text import LiveText
 from mcnb.runtime import Run
-from mcnb.runtime.run import TERMINAL, text_of
+from mcnb.runtime.reading import text_of
+from mcnb.runtime.run import TERMINAL
 from mcnb.runtime.wording import summary_line
 
 TITLE_LENGTH = 60
