@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DATA_TYPE = "application/vnd.mcnb.run+json"
 """Of the run as data. Not ``application/json``: JupyterLab (rank 0; HTML has 50) and VS Code would show that first."""
 
-_DATA = "white-space: pre-wrap; overflow-wrap: anywhere; background: none; margin: 0.2em 0"
+_DATA = "white-space: pre-wrap; overflow-wrap: anywhere; word-break: normal; background: none; margin: 0.2em 0"
 _TEXT = f"{_DATA}; font-family: inherit"
 _QUIET = "font-size: 0.85em; opacity: 0.75; margin: 0.2em 0"
 _RECORD = "font-size: 0.8em; max-height: 24em; overflow: auto"

@@ -99,7 +99,11 @@ def _read(source: Source, inputs: Inputs) -> Rows:
     if isinstance(source, str | os.PathLike):
         from mcnb.runtime.row_files import read_file
 
-        return read_file(Path(source).expanduser(), inputs)
+        try:
+            path = Path(source).expanduser()
+        except RuntimeError as error:  # ~somebody
+            raise InvalidInputError(f"{source}: there is no such home folder") from error
+        return read_file(path, inputs)
     if isinstance(source, Mapping):
         raise InvalidInputError("rows have to be a list, a table or a file; a mapping is one row", hint="write [{...}]")
     if hasattr(source, "columns") and hasattr(source, "itertuples"):

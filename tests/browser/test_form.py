@@ -175,6 +175,20 @@ def test_a_wrong_parameter_is_told_where_it_is(opened: Opened) -> None:
     assert len(form.errors) == 1
 
 
+def test_what_was_typed_stays_while_it_is_sent(opened: Opened) -> None:
+    form = opened.story
+    limit(form, "5")
+    opened.page.wait_for_timeout(400)
+    form.field("Opening").fill("Typed later")
+    opened.page.wait_for_timeout(400)
+    assert opened.in_kernel("print(form.overrides['story']['max_output_length'], form.values['story'])") == (
+        "5 {'opening': 'Typed later'}"
+    )
+    assert form.field("max_output_length").input_value() == "5"
+    finish(form, lambda: form.button("Run").click())
+    assert "5 out" in form.line
+
+
 def test_json_is_checked_while_it_is_typed(opened: Opened) -> None:
     form = opened.story
     form.field("Workflow").select_option("letter")

@@ -11,7 +11,21 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
-SMALL: dict[str, dict[str, Any]] = {"01-first-run": {"prompt": "The sea was", "seed": 3, "max_output_length": 12}}
+SMALL: dict[str, dict[str, Any]] = {
+    "01-first-run": {"prompt": "The sea was", "seed": 3, "max_output_length": 12},
+    "02-the-form": {"prompt": "The sea was", "seed": 3, "max_output_length": 12},
+}
+TOLD = {
+    "01-first-run": ["The sea was", "seed 3", "12 out", "True"],  # repeating the record gave the same output
+    "02-the-form": [
+        "A form: Continue a story",
+        "The sea was",
+        "seed 3",
+        "12 out",
+        "Baking bread begins with good flour",
+    ],
+}
+"""What stands in the outputs then."""
 
 
 def parameters_of(path: Path) -> set[str]:
@@ -39,10 +53,7 @@ def test_notebook_runs(path: Path, tmp_path: Path) -> None:
         str(path), str(tmp_path / path.name), parameters=small, kernel_name="python3", progress_bar=False
     )
     text = text_of(notebook)
-    assert "The sea was" in text
-    assert "seed 3" in text
-    assert "12 out" in text
-    assert "True" in text  # repeating the record gave the same output
+    assert [told for told in TOLD[path.stem] if told not in text] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -229,3 +229,4 @@ def test_a_text_alone_is_a_path(tmp_path: Path, name: str) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "there is no such file" in wrong(tmp_path / "none.csv").message
+    assert "there is no such home folder" in wrong("~nobody-of-that-name/x.csv").message

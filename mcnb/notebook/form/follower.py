@@ -11,6 +11,9 @@ from typing import TypeAlias
 INTERVAL = 1 / 30
 """Seconds between two looks: as often as eyes can tell."""
 
+PATIENCE = 1.0
+"""Seconds in which the thread ends, unless the caller keeps it from that."""
+
 Look: TypeAlias = Callable[[], bool]
 """Looks at what is new, tells it, and says whether there is more to come."""
 
@@ -44,7 +47,7 @@ class Follower:
                 self._thread.start()
 
     def close(self) -> None:
-        """Watch nothing any more, and end the thread."""
+        """Watch nothing any more, and end the thread; it may still be telling what it has just seen."""
         with self._lock:
             watched, self._watched = self._watched, {}
             thread = self._thread
@@ -52,7 +55,7 @@ class Follower:
             stop()
         self._awake.set()
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.join(PATIENCE)  # no longer: the caller may hold what the thread waits for
 
     def _work(self) -> None:
         while True:

@@ -88,7 +88,9 @@ def field(item: Input) -> dict[str, Any]:
         "default": raw(item.default, kind),
         "placeholder": item.default_text if item.default is None and item.default_text else "",
     }
-    if kind == "select":
+    if kind == "boolean" and item.default is None and item.default_text:
+        found |= {"kind": "select", "default": "", "options": ["true", "false"]}  # neither: the default, known later
+    elif kind == "select":
         found["options"] = list(item.options)
     if kind in ("integer", "number"):
         found |= {"low": low, "high": high, "step": 1 if kind == "integer" else _step(low, high)}

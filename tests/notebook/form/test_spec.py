@@ -215,3 +215,10 @@ def test_controls_of_parameters_have_their_limits() -> None:
     assert (found["temperature"]["low"], found["temperature"]["high"]) == (0, 2)
     assert found["max_output_length"]["low"] == 1
     assert all(item["kind"] in ("integer", "number", "boolean") for item in found.values())
+
+
+def test_a_truth_value_whose_default_is_known_later_is_left_out() -> None:
+    found = field("${input.a as boolean | ${input.b as boolean | false}}")
+    assert (found["kind"], found["options"], found["default"]) == ("select", ["true", "false"], "")
+    assert read_inputs([found], {}) == {}
+    assert read_inputs([found], {"a": "true"}) == {"a": "true"}

@@ -25,18 +25,19 @@ function newId() {
   return `mcnb-${Date.now().toString(36)}-${lastId}`;
 }
 
-/** Call `work` once, when nobody asked for `milliseconds`; `.now()` does not wait, `.cancel()` forgets. */
+/** Call `work` once, when nobody asked for `milliseconds`; `.flush()` does not wait any longer, `.cancel()` forgets. */
 function later(work, milliseconds) {
   let timer = null;
   const asked = () => {
     clearTimeout(timer);
-    timer = setTimeout(asked.now, milliseconds);
+    timer = setTimeout(asked.flush, milliseconds);
   };
   asked.cancel = () => {
     clearTimeout(timer);
     timer = null;
   };
-  asked.now = () => {
+  asked.flush = () => {
+    if (timer === null) return;
     asked.cancel();
     work();
   };

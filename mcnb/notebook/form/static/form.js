@@ -78,8 +78,7 @@ function makeForm(model, link, el) {
   }
 
   function send() {
-    model.set("values", held);
-    model.set("overrides", overrides);
+    model.set({ values: held, overrides }); // both at once: the change of one must not bring the old other back
     model.save_changes();
   }
 
@@ -88,6 +87,7 @@ function makeForm(model, link, el) {
   }, 1500);
 
   function ask(type, more) {
+    unsent.flush();
     model.send({ type, ...more });
     unanswered();
   }
