@@ -1,7 +1,9 @@
 """The run form: a widget made from a compose file's inputs.
 
 ===============  =====================================================================
-``widget``       RunForm: the requests of the browser, and the news for it
+``widget``       RunForm: the requests of the browser
+``model``        what the form and its views share: traits, and the browser's side itself
+``screen``       what is shown of the runs, and the news for the browser
 ``spec``         what the form asks for, as data for the browser
 ``reading``      what the controls hold, read as inputs and parameters
 ``runs``         the runs of a form

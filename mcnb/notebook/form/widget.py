@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from importlib import resources
 from typing import Any
 
-import anywidget
 import traitlets
 
 from mcnb.errors import InvalidInputError, McnbError
 from mcnb.notebook.form.batches import Batches
 from mcnb.notebook.form.follower import Follower
+from mcnb.notebook.form.model import FormModel
 from mcnb.notebook.form.reading import draw_seed
 from mcnb.notebook.form.runs import FormRuns
+from mcnb.notebook.form.screen import Screen
 from mcnb.notebook.form.shown_run import ShownRun
 from mcnb.notebook.form.spec import workflows
 from mcnb.notebook.form.static_copy import StaticCopy
 from mcnb.notebook.form.variables import offered
 from mcnb.runtime import Compose, Run
 
-_ASKED = ("workflow", "mode", "values", "overrides")
-"""The traits that the browser changes."""
 
-SCRIPTS = ("dom", "fields", "parameters", "output", "pause", "history", "batch", "form")
-"""The parts of the browser's side, in the order in which they stand in its one module."""
-
-
-def _script() -> str:
-    folder = resources.files(__package__) / "static"
-    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
-
-
-def _style() -> str:
-    return (resources.files(__package__) / "static" / "form.css").read_text(encoding="utf-8")
-
-
-class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
+class RunForm(FormModel):
     """A form for the workflows of a compose file, made from their inputs.
 
     One widget with one comm. While text streams, only what is new travels, as numbered messages; the traits hold the
@@ -61,28 +46,13 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         Those started here, the newest last.
     """
 
-    _esm = _script()
-    _css = _style()
-
-    spec: Any = traitlets.List().tag(sync=True)
-    workflow = traitlets.Unicode().tag(sync=True)
-    mode = traitlets.Enum(("one", "batch"), "one").tag(sync=True)
-    values = traitlets.Dict(traitlets.Dict(), help="What the controls hold, by workflow and input.").tag(sync=True)
-    overrides = traitlets.Dict(traitlets.Dict(), help="What the parameter controls hold, by workflow.").tag(sync=True)
-    errors = traitlets.Dict(help="Sentences by field; those of the whole form stand under ''.").tag(sync=True)
-    shown = traitlets.Dict(help="How the shown run stands.").tag(sync=True)
-    text = traitlets.Unicode(help="The text of the shown run, once it is done.").tag(sync=True)
-    history: Any = traitlets.List(help="The runs, the newest first.").tag(sync=True)
-    batch = traitlets.Dict().tag(sync=True)
-
     def __init__(self, compose: Compose, workflow: str | None = None, values: Mapping[str, Any] | None = None) -> None:
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._follower = Follower()
         self._copy = StaticCopy()
         self._runs = FormRuns(compose)
+        self._screen = Screen(self, self._runs, self._copy)
         self._batches = Batches(compose, self._follower, self._tell_batch)
-        self._showing: ShownRun | None = None
-        self._sequence = 0
         self.compose = compose
         spec = workflows(compose.document)
         chosen = compose.document.workflow(workflow).id
@@ -111,36 +81,21 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         InvalidInputError
             With what is wrong by field; the form shows it too.
         """
-        with self._lock:
+        with self.lock:
             try:
                 return self._start({})
             except McnbError as error:
                 self._refuse(error)
                 raise
 
-    @traitlets.validate("workflow")
-    def _known(self, proposal: Mapping[str, Any]) -> str:
-        if proposal["value"] not in [item["id"] for item in self.spec]:
-            raise traitlets.TraitError(f"there is no workflow {proposal['value']!r}")
-        return str(proposal["value"])
-
     def close(self) -> None:
         """Let go of the browser's views, the thread and the widgets. Runs that are not done go on."""
         self._follower.close()
-        with self._lock:
+        with self.lock:
             layout = self.layout if self.comm is not None else None
             super().close()
             if layout is not None:
                 layout.close()
-
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the browser changed, never while another thread changes the form."""
-        given = {name: value for name, value in sync_data.items() if name in _ASKED}
-        with self._lock:
-            try:
-                super().set_state(given)
-            except traitlets.TraitError:
-                self.send_state(list(given))  # what holds instead
 
     # --- requests of the browser ----------------------------------------------------------------------------------
 
@@ -164,7 +119,7 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         handler = handlers.get(kind) if isinstance(kind, str) else None
         if handler is None:
             return
-        with self._lock:
+        with self.lock:
             try:
                 handler(content)
             except McnbError as error:
@@ -202,10 +157,12 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         self.send({"type": "focus", "field": next(iter(found))})
 
     def _added(self, item: ShownRun) -> None:
-        self.history = self._runs.entries()
-        if self._showing is None or self._showing.done:
-            self._show(item)
+        self._screen.add(item)
         self._follower.watch(item.run.listen, lambda: self._look(item))
+
+    def _look(self, item: ShownRun) -> bool:
+        with self.lock:
+            return self._screen.look(item)
 
     def _stop(self, content: Mapping[str, Any]) -> None:
         self._runs.find(content.get("run") or self.shown.get("run", "")).run.cancel()
@@ -221,7 +178,7 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
             self.values = {**self.values, self.workflow: dict(item.held)}
             self.overrides = {**self.overrides, self.workflow: dict(item.overrides)}
             self.errors = {}
-            self._show(item)
+            self._screen.show(item)
 
     def _repeat(self, content: Mapping[str, Any]) -> None:
         self._added(self._runs.repeat(content.get("run")))
@@ -232,8 +189,7 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         self.send({"type": "code", "run": run, "code": self._runs.code(run)})
 
     def _sync(self, content: Mapping[str, Any]) -> None:
-        if self._showing is not None:
-            self._send_whole(self._showing)
+        self._screen.send_all()
         self._batches.tell_all()
 
     def _dice(self, content: Mapping[str, Any]) -> None:
@@ -255,59 +211,8 @@ class RunForm(anywidget.AnyWidget):  # type: ignore[misc]
         self.errors = {}
         self.send({"type": "saved", "name": name})
 
-    # --- news for the browser -------------------------------------------------------------------------------------
-
-    def _show(self, item: ShownRun) -> None:
-        """Show a run in the output view."""
-        self._showing = item
-        self._sequence = 0
-        with self.hold_sync():
-            self.text = item.text if item.done else ""
-            self.shown = item.standing()
-        if not item.done:
-            self._send_whole(item)
-
-    def _look(self, item: ShownRun) -> bool:
-        """Tell the browser what is new about a run; return whether there is more to come."""
-        with self._lock:
-            text, anew, changed = item.read_events()
-            if item is self._showing:
-                if anew:
-                    self._send_whole(item)
-                elif not item.done:
-                    self._send_news(item, text)
-                if changed:
-                    self._told(item)
-            if changed:
-                self.history = self._runs.entries()
-            if item.done:
-                self._copy.show(item.run)
-                self._show_next(item)
-            return not item.done
-
-    def _told(self, item: ShownRun) -> None:
-        with self.hold_sync():
-            if item.done:
-                self.text = item.text
-            self.shown = item.standing()
-
-    def _show_next(self, item: ShownRun) -> None:
-        waiting = self._runs.next_after(item)
-        if item is self._showing and waiting is not None:
-            self._show(waiting)
-
-    def _send_news(self, item: ShownRun, text: str) -> None:
-        message = {"type": "news", "run": item.run.id, **item.progress}
-        if text:
-            self._sequence += 1
-            message |= {"sequence": self._sequence, "text": text}
-        self.send(message)
-
-    def _send_whole(self, item: ShownRun) -> None:
-        self.send({"type": "whole", "run": item.run.id, "sequence": self._sequence, "text": item.text})
-
     def _tell_batch(self, message: Mapping[str, Any], standing: Mapping[str, Any] | None) -> None:
-        with self._lock:
+        with self.lock:
             if message:
                 self.send({"type": "rows", **message})
             if standing is not None:
