@@ -26,6 +26,9 @@ function makeStream(model) {
   };
 }
 
+const WAITING = "Waiting for the kernel: it is busy with a cell, or was restarted. Then run the form's cell again.";
+const GONE = "The kernel was restarted or has ended. To go on, run the notebook's cells again.";
+
 function makeForm(model, link, el) {
   const unsent = later(send, 250);
   let held = model.get("values");
@@ -38,11 +41,11 @@ function makeForm(model, link, el) {
   const description = h("p", { class: "mcnb-note" });
   const chooser = makeChooser(model.get("spec"), (id) => {
     model.set("workflow", id);
-    model.save_changes();
+    reach(() => model.save_changes());
   });
   const tabs = makeTabs(["One run", "Batch"], (index) => {
     model.set("mode", index ? "batch" : "one");
-    model.save_changes();
+    reach(() => model.save_changes());
   });
   const boxes = h("div", { class: "mcnb-fields" });
   const place = h("div", {});
@@ -51,6 +54,7 @@ function makeForm(model, link, el) {
   const run = h("button", { type: "button", class: "mcnb-main", onclick: () => ask("run", everything()) }, "Run");
   const stop = h("button", { type: "button", hidden: true, onclick: () => ask("stop", {}) }, "Stop");
   const note = h("span", { class: "mcnb-note" });
+  const kernel = h("p", { class: "mcnb-note", role: "status" });
   const actions = h("div", { class: "mcnb-row mcnb-actions" }, run, stop, note);
   const output = makeOutput((type) => ask(type, { run: model.get("shown").run }));
   const pause = makePause((type, more) => ask(type, { run: model.get("shown").run, ...more }));
@@ -79,22 +83,36 @@ function makeForm(model, link, el) {
 
   function send() {
     model.set({ values: held, overrides }); // both at once: the change of one must not bring the old other back
-    model.save_changes();
+    reach(() => model.save_changes());
   }
 
-  const unanswered = later(() => {
-    note.textContent = "Waiting for the kernel: it is busy with a cell, or was restarted. Then run the form's cell again.";
-  }, 1500);
+  const unanswered = later(() => hint(WAITING), 1500);
+
+  function hint(text) {
+    kernel.textContent = text;
+  }
 
   function ask(type, more) {
     unsent.flush();
-    model.send({ type, ...more });
-    unanswered();
+    reach(() => {
+      unanswered();
+      model.send({ type, ...more }, { iopub: { status: (message) => message.content.execution_state === "idle" && answered() } });
+    });
   }
 
   function answered() {
     unanswered.cancel();
-    if (note.textContent.startsWith("Waiting")) note.textContent = "";
+    hint("");
+  }
+
+  /** Send something to the kernel; where its end of the line is gone, say so. */
+  function reach(work) {
+    try {
+      work();
+    } catch {
+      unanswered.cancel();
+      hint(GONE);
+    }
   }
 
   // --- what is shown
@@ -138,8 +156,8 @@ function makeForm(model, link, el) {
     const filled = isBatch ? batch.source.filled() : "";
     for (const [name, field] of fields) field.element.hidden = name === filled;
     place.replaceChildren(boxes, parameters.element, general);
-    if (isBatch) many.replaceChildren(batch.source.element, place, batch.actions, batch.results);
-    else one.replaceChildren(place, actions, pause.element, output.element, history.element);
+    if (isBatch) many.replaceChildren(batch.source.element, place, batch.actions, kernel, batch.results);
+    else one.replaceChildren(place, actions, kernel, pause.element, output.element, history.element);
     for (const area of root.querySelectorAll("textarea")) grow(area);
   }
 
@@ -191,7 +209,6 @@ function makeForm(model, link, el) {
   }
 
   function news(message) {
-    answered();
     if (message.type === "focus") focus(message.field);
     else if (message.type === "code") output.code.show(message.code);
     else if (message.type === "variables") batch.source.variables(message.names);
@@ -200,7 +217,6 @@ function makeForm(model, link, el) {
   }
 
   function streamed(what) {
-    answered();
     const { run: id, text, line, fraction } = link.stream;
     if (id !== model.get("shown").run || model.get("shown").done) return;
     if (what === "append") output.view.append(text.slice(output.view.text().length));
@@ -215,18 +231,9 @@ function makeForm(model, link, el) {
   });
   model.on("change:values", fill);
   model.on("change:overrides", fill);
-  model.on("change:errors", () => {
-    answered();
-    complain();
-  });
-  model.on("change:shown", () => {
-    answered();
-    stand();
-  });
-  model.on("change:history", () => {
-    answered();
-    queue();
-  });
+  model.on("change:errors", complain);
+  model.on("change:shown", stand);
+  model.on("change:history", queue);
   model.on("change:batch", () => batch.show(model.get("batch")));
 
   build();
