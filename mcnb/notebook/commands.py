@@ -61,11 +61,9 @@ class Commands:
 
     def form(self, arguments: Namespace, _: str | None) -> Any:
         """Show a form."""
-        from mcnb.notebook.form import RunForm
-
         compose = self._source(arguments).open()
         values = read_inputs(inputs_of(compose.document, arguments), arguments, None, self.shell.user_ns)
-        return RunForm(compose, workflow=arguments.workflow, values=values)
+        return compose.form(arguments.workflow, values)
 
     def validate(self, arguments: Namespace, cell: str | None) -> Sentence:
         """Check files, the cell's body, or the loaded document again."""

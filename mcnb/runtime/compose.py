@@ -121,15 +121,17 @@ class Compose:
         found = record if isinstance(record, Record) else Record.from_dict(record)
         return wait_for(self.runtime.repeat(found, environment=self.environment, timeout=timeout))
 
-    def form(self, workflow: str | None = None, **values: Any) -> RunForm:
+    def form(self, workflow: str | None = None, values: Mapping[str, Any] | None = None, **inputs: Any) -> RunForm:
         """Return a form for the file's workflows; a notebook cell shows it.
 
         Parameters
         ----------
         workflow : str, optional
             The one shown first; by default the default one.
-        **values
-            What its inputs show first, by name.
+        values : mapping, optional
+            What its inputs show first; needed only for names that are not identifiers or are those of parameters here.
+        **inputs
+            The same by name.
 
         Raises
         ------
@@ -144,7 +146,7 @@ class Compose:
             raise UnsupportedModelError(
                 f"the form needs {error.name}, which is not installed", hint="pip install 'mcnb[kernel]'"
             ) from error
-        return RunForm(self, workflow, values)
+        return RunForm(self, workflow, {**(values or {}), **inputs})
 
     def batch(
         self,
