@@ -18,6 +18,7 @@
 ``execution``     the execution of a run
 ``runtime``       Runtime: owns the loaded models and the event loop of the runs
 ``compose``       Compose: a Document with a Runtime, what ``mcnb.load`` returns
+``opening``       opening a compose file: ``mcnb.load``
 ``batch``         Batch: one workflow for many rows
 ``batch_row``     BatchRow: one of them
 ``batch_table``   what went in and what came out
@@ -34,9 +35,10 @@
 """
 
 from mcnb.runtime.batch import Batch
-from mcnb.runtime.compose import Compose, load
+from mcnb.runtime.compose import Compose
 from mcnb.runtime.events import Event
 from mcnb.runtime.interruption import Interruption
+from mcnb.runtime.opening import load
 from mcnb.runtime.record import Record
 from mcnb.runtime.run import Run, State
 from mcnb.runtime.runtime import Runtime, default_runtime

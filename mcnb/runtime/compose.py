@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mcnb.compose import Document, Environment, Inputs, input_schema, load_document
+from mcnb.compose import Document, Environment, Inputs, input_schema
 from mcnb.errors import UnsupportedModelError
 from mcnb.runtime.batch import Batch
 from mcnb.runtime.record import Record
@@ -224,45 +223,3 @@ def wait_for(run: Run) -> Run:
     if run.error is not None:
         raise run.error
     return run
-
-
-def load(
-    *paths: str | Path,
-    text: str | None = None,
-    name: str = "<text>",
-    env_files: Iterable[str | Path] = (),
-    env: Mapping[str, str] | None = None,
-    runtime: Runtime | None = None,
-) -> Compose:
-    """Load a compose file for running in this process.
-
-    Parameters
-    ----------
-    *paths : str or Path
-        Files, or a folder with one; by default ``model-compose.yml`` of the working directory. Mappings of later files
-        are merged over earlier ones.
-    text : str, optional
-        The YAML itself, in place of files.
-    name : str
-        What to call the text in messages.
-    env_files : iterable of path
-        ``.env`` files for ``${env.NAME}``; by default the one beside the compose file.
-    env : mapping, optional
-        Values that win over files and the process's environment.
-    runtime : Runtime, optional
-        By default the one of this process.
-
-    Returns
-    -------
-    Compose
-
-    Raises
-    ------
-    DocumentError
-        With every problem found, each with its file, line and column.
-    """
-    environment = Environment(tuple(Path(path) for path in env_files), env)
-    document = load_document(*paths, text=text, name=name, environment=environment)
-    compose = Compose(document, runtime, environment)
-    compose.runtime.preload(compose.document)
-    return compose
