@@ -10,16 +10,27 @@ function makeText(label) {
   let waiting = "";
   let follows = true;
   let shown = "";
+  let top = 0;
 
   element.addEventListener("scroll", () => {
-    follows = element.scrollTop + element.clientHeight >= element.scrollHeight - 8;
-    if (follows) end.hidden = true;
+    if (element.scrollTop + element.clientHeight >= element.scrollHeight - 8) {
+      follows = true;
+      end.hidden = true;
+    } else if (element.scrollTop < top) {
+      follows = false; // the reader went up; that the text below has grown meanwhile says nothing
+    }
+    top = element.scrollTop;
   });
+
+  function goToEnd() {
+    element.scrollTop = element.scrollHeight;
+    top = element.scrollTop;
+  }
 
   function toEnd() {
     follows = true;
     end.hidden = true;
-    element.scrollTop = element.scrollHeight;
+    goToEnd();
     element.focus();
   }
 
@@ -27,7 +38,7 @@ function makeText(label) {
     const text = waiting;
     waiting = "";
     for (const piece of blocks(text)) add(piece);
-    if (follows) element.scrollTop = element.scrollHeight;
+    if (follows) goToEnd();
     else end.hidden = false;
   }
 
@@ -38,12 +49,18 @@ function makeText(label) {
       if (last === null || cut >= 0) {
         if (cut >= 0) last.appendData(text.slice(0, cut));
         const rest = text.slice(cut + 1);
+        settle(element.lastElementChild);
         last = document.createTextNode(rest);
         element.append(h("div", {}, last));
         return;
       }
     }
     last.appendData(text);
+  }
+
+  /** A finished block keeps its height while it is out of sight: nothing jumps when it is not laid out. */
+  function settle(block) {
+    if (block) block.style.containIntrinsicSize = `auto ${block.offsetHeight}px`;
   }
 
   return {
