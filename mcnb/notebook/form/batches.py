@@ -200,5 +200,7 @@ def _shown(row: BatchRow) -> dict[str, Any]:
 
 
 def _line(batch: Batch) -> str:
-    line = f"{batch.finished} of {len(batch.rows)}"
-    return line + (f" · {len(batch.failed)} failed" if batch.failed else "")
+    stopped = sum(row.state == "cancelled" for row in batch.rows)
+    line = f"{batch.finished - stopped} of {len(batch.rows)}"
+    line += f" · {len(batch.failed)} failed" if batch.failed else ""
+    return line + (f" · {stopped} stopped" if stopped else "")

@@ -224,6 +224,7 @@ def test_stopping_and_going_on(
     gate.open()
     assert done(form, seen) is batch
     assert [row.state for row in batch.rows] == ["cancelled"] * 2
+    assert seen.state["batch"]["line"] == "0 of 2 · 2 stopped"
     ask(form, "batch-retry")
     assert seen.state["batch"]["done"] is False
     ask(form, "batch-stop")

@@ -131,7 +131,8 @@ function makeResults(ask) {
   function result(row) {
     const [mark, word] = MARKS[row.state] ?? ["", row.state];
     if (row.state === "completed") return [row.text];
-    return [h("span", { class: `mcnb-mark mcnb-is-${row.state}` }, `${mark} ${word} `), row.state === "failed" ? row.text : ""];
+    const failed = row.state === "failed";
+    return [h("span", { class: `mcnb-mark mcnb-is-${row.state}` }, `${mark} ${word}${failed ? ": " : ""}`), failed ? row.text : ""];
   }
 
   return {
@@ -151,7 +152,9 @@ function makeResults(ask) {
       more.hidden = standing.total <= rows.size;
       more.textContent = `and ${standing.total - rows.size} more: save them as a variable to see all`;
       keep.hidden = !standing.done;
-      retry.hidden = standing.failed === 0;
+      const stopped = standing.state === "cancelled";
+      retry.hidden = standing.failed === 0 && !stopped;
+      retry.textContent = stopped ? "Run the rest" : "Retry failed rows";
       if (!standing.done) note.textContent = "";
     },
     saved(variable) {
