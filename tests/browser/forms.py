@@ -134,6 +134,34 @@ class Form:
         return list(self.root.locator(".mcnb-title").all_inner_texts())
 
 
+class Opened:
+    """The notebook in the browser, and its file."""
+
+    def __init__(self, page: Any, file: Path) -> None:
+        self.page = page
+        self.file = file
+        self.story = Form(page, 0)
+        self.outline = Form(page, 1)
+
+    def in_kernel(self, code: str) -> str:
+        """Run code in the notebook's kernel and return what it prints."""
+        return str(
+            self.page.evaluate(
+                """code => new Promise((resolve, reject) => {
+                    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                    const future = kernel.requestExecute({code, store_history: false});
+                    let printed = '';
+                    future.onIOPub = message => {
+                        if (message.header.msg_type === 'stream') printed += message.content.text;
+                        if (message.header.msg_type === 'error') reject(new Error(message.content.evalue));
+                    };
+                    future.done.then(() => resolve(printed.trim()));
+                })""",
+                code,
+            )
+        )
+
+
 def run(form: Form, opening: str) -> str:
     """Fill in the opening, run, wait, and return the text."""
     form.field("Opening").fill(opening)

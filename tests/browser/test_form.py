@@ -5,13 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 
-from tests.browser.forms import Form, finish, run, write_notebook
+from tests.browser.forms import Form, Opened, finish, run, write_notebook
 from tests.browser.lab import chromium, open_notebook, run_all, running_lab
 
 pytestmark = [
@@ -25,34 +23,6 @@ pytestmark = [
 LONG = "1000"
 NOTEBOOK = "forms.ipynb"
 FOCUSED = "document.activeElement.closest('[data-field]')?.dataset.field"
-
-
-class Opened:
-    """The notebook in the browser, and its file."""
-
-    def __init__(self, page: Any, file: Path) -> None:
-        self.page = page
-        self.file = file
-        self.story = Form(page, 0)
-        self.outline = Form(page, 1)
-
-    def in_kernel(self, code: str) -> str:
-        """Run code in the notebook's kernel and return what it prints."""
-        return str(
-            self.page.evaluate(
-                """code => new Promise((resolve, reject) => {
-                    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                    const future = kernel.requestExecute({code, store_history: false});
-                    let printed = '';
-                    future.onIOPub = message => {
-                        if (message.header.msg_type === 'stream') printed += message.content.text;
-                        if (message.header.msg_type === 'error') reject(new Error(message.content.evalue));
-                    };
-                    future.done.then(() => resolve(printed.trim()));
-                })""",
-                code,
-            )
-        )
 
 
 @pytest.fixture(scope="module", params=["perCommTarget", "disabled"])

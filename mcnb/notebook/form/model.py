@@ -13,7 +13,7 @@ import traitlets
 _ASKED = ("workflow", "mode", "values", "overrides")
 """The traits that the browser changes."""
 
-SCRIPTS = ("dom", "fields", "parameters", "output", "pause", "history", "batch", "form")
+SCRIPTS = ("dom", "fields", "parameters", "stream", "output", "pause", "history", "batch", "choices", "form")
 """The parts of the browser's side, in the order in which they stand in its one module."""
 
 

@@ -1,31 +1,5 @@
 // The form: puts the parts together, sends what is asked for, and shows the news.
 
-/** What has come of the shown run; shared by all views of one form. */
-function makeStream(model) {
-  const stream = { run: "", sequence: 0, text: "", line: "", fraction: null };
-  return {
-    stream,
-    /** Take in a message; returns what a view has to do: "append", "replace", "line" or nothing. */
-    take(message) {
-      if (message.type === "whole") {
-        Object.assign(stream, { run: message.run, sequence: message.sequence, text: message.text });
-        return "replace";
-      }
-      if (message.run !== stream.run) return "";
-      Object.assign(stream, { line: message.line, fraction: message.fraction });
-      if (message.text === undefined) return "line";
-      if (message.sequence <= stream.sequence) return "";
-      if (message.sequence > stream.sequence + 1) {
-        model.send({ type: "sync" }); // one was missed: ask for the whole
-        return "";
-      }
-      stream.sequence = message.sequence;
-      stream.text += message.text;
-      return "append";
-    },
-  };
-}
-
 const WAITING = "Waiting for the kernel: it is busy with a cell, or was restarted. Then run the form's cell again.";
 const GONE = "The kernel was restarted or has ended. To go on, run the notebook's cells again.";
 
@@ -241,37 +215,6 @@ function makeForm(model, link, el) {
   stand();
   batch.show(model.get("batch"));
   return { news, streamed };
-}
-
-function makeChooser(spec, changed) {
-  const choice = h("select", { id: newId(), onchange: () => changed(choice.value) });
-  for (const item of spec) choice.append(h("option", { value: item.id }, item.title));
-  const element = h("div", { class: "mcnb-chooser", hidden: spec.length < 2 }, h("label", { for: choice.id }, "Workflow"), choice);
-  return { element, set: (id) => (choice.value = id) };
-}
-
-function makeTabs(names, changed) {
-  const ids = names.map(newId);
-  const panels = names.map(newId);
-  const buttons = names.map((name, index) =>
-    h("button", { type: "button", role: "tab", id: ids[index], "aria-controls": panels[index], onclick: () => changed(index) }, name));
-  const element = h("div", { class: "mcnb-tabs", role: "tablist", "aria-label": "One run or many" }, ...buttons);
-  element.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step) return;
-    const next = (buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length;
-    changed(next);
-    buttons[next].focus();
-  });
-  return {
-    element, ids, panels,
-    set(index) {
-      buttons.forEach((button, place) => {
-        button.setAttribute("aria-selected", String(place === index));
-        button.tabIndex = place === index ? 0 : -1;
-      });
-    },
-  };
 }
 
 export default () => {
