@@ -10,6 +10,7 @@
 ``redaction``     what must not be written into records and messages
 ``plan``          what a run will do, checked before it starts
 ``calls``         the calls of a job, rendered and checked
+``messages``      the messages of a chat, rendered and checked
 ``leases``        a job's hold on its model
 ``jobs``          the execution of a component job
 ``interruption``  Interruption: what a run asks a person

@@ -8,9 +8,11 @@ from typing import Any
 
 from mcnb.compose.expressions import TypeSpec, render
 from mcnb.compose.expressions.casts import cast
-from mcnb.compose.schema import Action, GenerationParams
+from mcnb.compose.schema import Action, ChatCompletionAction, GenerationParams
 from mcnb.errors import ExpressionError, InvalidInputError
+from mcnb.models.chat import Prompt
 from mcnb.models.parameters import DEFAULTS, check_parameters
+from mcnb.runtime.messages import render_messages
 from mcnb.runtime.plan import Step
 from mcnb.runtime.wording import part_name
 
@@ -25,8 +27,8 @@ class ActionCall:
     ----------
     scope : mapping
         What the expressions of the action see.
-    prompts : tuple of str
-        One, or those of a batch.
+    prompts : tuple of str or Conversation
+        One, or those of a batch; a chat's is a conversation.
     is_batch : bool
         Whether the action's prompt is a list; its result is then one too.
     parameters : mapping
@@ -34,7 +36,7 @@ class ActionCall:
     """
 
     scope: Mapping[str, Any]
-    prompts: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
     is_batch: bool
     parameters: Mapping[str, Any]
 
@@ -83,7 +85,7 @@ def render_calls(step: Step, inputs: JobInputs, scope: Mapping[str, Any]) -> tup
     Raises
     ------
     InvalidInputError, ExpressionError
-        For a missing prompt, a parameter out of range, a value of the wrong type.
+        For a missing prompt, a wrong message, a parameter out of range, a value of the wrong type.
     """
     outer = {"env": scope["env"], "context": scope["context"]}
     return tuple(
@@ -112,14 +114,16 @@ def _input(step: Step, scope: Mapping[str, Any]) -> Any:
 
 
 def _call(step: Step, scope: Mapping[str, Any], number: str) -> ActionCall:
+    where = f"{part_name('job', step.job.id)}{number}"
+    if isinstance(step.action, ChatCompletionAction):
+        conversation = render_messages(step.action, scope, where)
+        return ActionCall(scope, (conversation,), False, _given_parameters(step.action, scope))
     template = getattr(step.action, "prompt", None)
     prompt = render(template, scope)
     prompts = prompt if isinstance(prompt, list) else [prompt]
     if None in prompts:
         written = ", ".join(map(str, template)) if isinstance(template, list) else str(template)
-        raise InvalidInputError(
-            f"{part_name('job', step.job.id)}{number}: the prompt is missing", hint=f"the action's prompt is {written}"
-        )
+        raise InvalidInputError(f"{where}: the prompt is missing", hint=f"the action's prompt is {written}")
     texts = tuple(text if isinstance(text, str) else str(text) for text in prompts)
     return ActionCall(scope, texts, isinstance(prompt, list), _given_parameters(step.action, scope))
 

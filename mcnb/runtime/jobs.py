@@ -10,6 +10,7 @@ from typing import Any
 from mcnb.compose.expressions import render
 from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
 from mcnb.models.cache import Lease, ModelCache
+from mcnb.models.chat import Conversation, Prompt
 from mcnb.models.owner import Generation
 from mcnb.models.parameters import Origin, Parameters
 from mcnb.runtime.calls import ActionCall, JobInputs, render_calls, render_inputs
@@ -141,9 +142,12 @@ class ComponentJobs:
         return render(step.action.output, {**call.scope, "result": result, "result[]": result})
 
     async def _generate(
-        self, step: Step, call: ActionCall, prompt: str, number: int, model: LeasedModel
+        self, step: Step, call: ActionCall, prompt: Prompt, number: int, model: LeasedModel
     ) -> str | list[str]:
         run, job = self.run, step.job.id
+        if isinstance(prompt, Conversation):
+            pin = self.pins.get(job)
+            prompt = prompt.at(pin.now if pin is not None and pin.now is not None else run.record.created)
         lease = await model.get(run.control, run._progress)
         owner = lease.owner
         parameters = owner.parameters(run.record.parameters, call.parameters, self._seed(step, call.parameters, number))
@@ -152,7 +156,7 @@ class ComponentJobs:
         streamed = shown and job == self.streamed
         record = self._record(step, number, prompt, parameters, lease)
 
-        before = [prompt] if whole else []
+        before = [prompt] if whole and isinstance(prompt, str) else []
 
         def on_text(text: str, tokens: int) -> None:
             while before:  # until the model has accepted the prompt, it is no output
@@ -169,8 +173,12 @@ class ComponentJobs:
         except McnbError as error:
             _complete(record, generation, model.load_seconds(), error)
             raise
-        _complete(record, generation, model.load_seconds())
-        texts = [prompt + text if whole else text for text in generation.result.texts]
+        else:
+            _complete(record, generation, model.load_seconds())
+        finally:
+            if isinstance(prompt, Conversation) and generation.result.prompt:  # rendered by the model's own template
+                self._note_prompt(record, generation.result.prompt)
+        texts = [prompt + text if whole and isinstance(prompt, str) else text for text in generation.result.texts]
         return texts if len(texts) > 1 else texts[0]
 
     def _seed(self, step: Step, given: Mapping[str, Any], number: int) -> tuple[int, Origin]:
@@ -183,10 +191,12 @@ class ComponentJobs:
             base, origin = given["seed"], "document"
         return (base if number == 0 else derived_seed(base, step.job.id, number)), origin  # type: ignore[return-value]
 
-    def _record(self, step: Step, number: int, prompt: str, parameters: Parameters, lease: Lease) -> GenerationRecord:
+    def _record(
+        self, step: Step, number: int, prompt: Prompt, parameters: Parameters, lease: Lease
+    ) -> GenerationRecord:
         loaded = lease.owner.loaded
         snapshot, placement = loaded.snapshot, loaded.placement
-        return GenerationRecord(
+        record = GenerationRecord(
             job=step.job.id,
             item=number,
             component=step.component.id,
@@ -201,15 +211,23 @@ class ComponentJobs:
             dtype_reason=placement.reason,
             threads=lease.owner.threads,
             cache_hit=lease.hit,
-            prompt=blacken(prompt, self.secrets) if len(prompt) <= LONGEST_PROMPT else None,
-            prompt_sha256=sha256(prompt),
+            prompt=None,
+            prompt_sha256="",
             parameters=blacken(parameters.to_dict(), self.secrets),
+            now=prompt.now if isinstance(prompt, Conversation) else None,
         )
+        if isinstance(prompt, str):
+            self._note_prompt(record, prompt)
+        return record
+
+    def _note_prompt(self, record: GenerationRecord, prompt: str) -> None:
+        record.prompt = blacken(prompt, self.secrets) if len(prompt) <= LONGEST_PROMPT else None
+        record.prompt_sha256 = sha256(prompt)
 
 
 def returns_full_text(step: Step) -> bool:
     """Whether a step's output begins with its prompt."""
-    said = step.action.return_full_text
+    said = getattr(step.action, "return_full_text", False)  # a chat has no such key
     return said if said is not None else getattr(step.component, "task", "") == "text-generation"
 
 

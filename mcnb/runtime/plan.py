@@ -26,11 +26,12 @@ MODEL_PACKAGES = ("torch", "transformers", "huggingface_hub", "safetensors", "fi
 
 @dataclass(frozen=True)
 class Pin:
-    """What a repeated run must use: the revision, device and dtype of the first one."""
+    """What a repeated run must use: revision, device and dtype of the first one, and what its chats took for now."""
 
     revision: str | None
     device: str
     dtype: str
+    now: float | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,6 @@ def _step(document: Document, job: JobBase) -> Step:
 def _unsupported(component: Component) -> str | None:
     """Return what this version cannot run of a component, if anything."""
     asked = {
-        "task: chat-completion": getattr(component, "task", "") == "chat-completion",
         f"driver: {component.driver}": component.driver != "huggingface",
         "quantization": component.quantization is not None,
         "peft_adapters": bool(component.peft_adapters),

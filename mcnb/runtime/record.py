@@ -52,9 +52,12 @@ class GenerationRecord:
     device, dtype, dtype_reason, threads
         Where it ran.
     prompt : str or None
-        The rendered prompt, environment values blackened; None when it is too long.
+        The rendered prompt, environment values blackened; None when it is too long, or a conversation that was never
+        rendered.
     prompt_sha256 : str
         Of the prompt as the model got it.
+    now : float or None
+        What a chat template that writes the date took for now, in seconds since 1970; None without a chat.
     parameters : dict
         Every generation parameter: ``{"value": ..., "source": "user" | "document" | "model" | "library"}``.
     finish_reasons : list of str
@@ -81,6 +84,7 @@ class GenerationRecord:
     clamped: bool = False
     finish_reasons: list[str] = field(default_factory=list)
     batch_invariant: bool = True
+    now: float | None = None
     timings: dict[str, float | None] = field(default_factory=dict)
 
 

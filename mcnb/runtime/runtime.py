@@ -161,7 +161,7 @@ class Runtime:
         """
         source = without_blackened(record.document["source"])
         document = document_from_source(source, Path(record.document["folder"]), environment)
-        pins = {item.job: Pin(item.model["revision"], item.device, item.dtype) for item in record.generations}
+        pins = {item.job: Pin(item.model["revision"], item.device, item.dtype, item.now) for item in record.generations}
         overrides = check_parameters(record.parameters)
         answers = tuple(record.answers)
         return self._take(

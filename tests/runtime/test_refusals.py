@@ -11,12 +11,6 @@ from mcnb.errors import NotSupportedError
 from mcnb.runtime import Runtime, load
 
 COMPONENT: dict[str, Any] = {"id": "m", "model": "./nowhere", "text": "${input.prompt}"}
-CHAT = {
-    "id": "m",
-    "task": "chat-completion",
-    "model": "./nowhere",
-    "action": {"messages": [{"role": "user", "content": "hello"}]},
-}
 CALL = {"id": "call", "component": "m", "input": {"prompt": "a"}}
 
 JOBS: dict[str, list[dict[str, Any]]] = {
@@ -32,7 +26,6 @@ JOBS: dict[str, list[dict[str, Any]]] = {
 }
 
 COMPONENTS: dict[str, dict[str, Any]] = {
-    "'task: chat-completion'": CHAT,
     "'driver: llamacpp'": {**COMPONENT, "driver": "llamacpp"},
     "'driver: vllm'": {**COMPONENT, "driver": "vllm"},
     "'quantization'": {**COMPONENT, "quantization": "int8"},
