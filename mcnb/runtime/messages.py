@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mcnb.compose.expressions import render
+from mcnb.compose.expressions import TypeSpec, render
+from mcnb.compose.expressions.casts import cast
 from mcnb.compose.schema import ChatCompletionAction
 from mcnb.compose.suggest import listed, suggestion
 from mcnb.compose.wording import shown
-from mcnb.errors import InvalidInputError
+from mcnb.errors import ExpressionError, InvalidInputError
 from mcnb.models.chat import Conversation, Turn
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
@@ -45,7 +46,7 @@ def render_messages(action: ChatCompletionAction, scope: Mapping[str, Any], wher
     if given is None:
         raise InvalidInputError(f"{what} has no value", hint=f"it is {written}")
     if not isinstance(given, list | tuple):
-        raise InvalidInputError(f"{what}: expected a list of messages, got {shown(given)}", hint=_SHAPE)
+        given = _listed(given, what)
     if not given:
         raise InvalidInputError(f"{what}: the conversation is empty", hint=f"give one message at least; {_SHAPE}")
     turns = []
@@ -53,6 +54,15 @@ def render_messages(action: ChatCompletionAction, scope: Mapping[str, Any], wher
         hint = hints[number] if hints else _SHAPE
         turns.append(_turn(message, f"{where}: messages[{number}]", hint))
     return Conversation(tuple(turns))
+
+
+def _listed(given: Any, what: str) -> Any:
+    """Read a list that came as the text of an option or a field, which is JSON."""
+    try:
+        return cast(given, TypeSpec("list"), what=what)
+    except ExpressionError:
+        message = f"{what}: expected a list of messages, got {shown(given)}"
+        raise InvalidInputError(message, hint=f"{_SHAPE}, and as text JSON") from None
 
 
 def _turn(message: Any, what: str, hint: str) -> Turn:
