@@ -8,7 +8,7 @@ from typing import Any
 
 from mcnb.compose.expressions import TypeSpec, render
 from mcnb.compose.expressions.casts import cast
-from mcnb.compose.schema import Action, ChatCompletionAction, GenerationParams
+from mcnb.compose.schema import Action, ChatCompletionAction, ComponentJob, GenerationParams
 from mcnb.errors import ExpressionError, InvalidInputError
 from mcnb.models.chat import Prompt
 from mcnb.models.parameters import DEFAULTS, check_parameters
@@ -43,31 +43,42 @@ class ActionCall:
 
 @dataclass(frozen=True)
 class JobInputs:
-    """The inputs of a job's calls, in order; `repeats` says whether the job's result is a list of theirs."""
+    """The inputs of a job's calls, in order.
+
+    Attributes
+    ----------
+    values : tuple
+        One for each call.
+    repeats : bool
+        Whether the job's result is a list of theirs.
+    items : tuple
+        Of a for-each: what the inputs were made from.
+    """
 
     values: tuple[Any, ...]
     repeats: bool
+    items: tuple[Any, ...] = ()
 
 
-def render_inputs(step: Step, scope: Mapping[str, Any]) -> JobInputs:
+def render_inputs(job: ComponentJob, scope: Mapping[str, Any]) -> JobInputs:
     """Render the inputs of a job's calls: one, or ``repeat_count`` of them, each with its ``${index}``.
 
     Parameters
     ----------
-    step : Step
-        The job and what it calls.
+    job : ComponentJob
+        The job.
     scope : mapping
-        What the expressions of the job see: ``input, jobs, env, context``.
+        What its expressions see: ``input, jobs, env, context``.
 
     Raises
     ------
     InvalidInputError, ExpressionError
         For a count out of range, a value of the wrong type.
     """
-    count = _repeat_count(step, scope)
+    count = _repeat_count(job, scope)
     if count is None:
-        return JobInputs((_input(step, scope),), repeats=False)
-    return JobInputs(tuple(_input(step, {**scope, "index": index}) for index in range(count)), repeats=True)
+        return JobInputs((_input(job, scope),), repeats=False)
+    return JobInputs(tuple(_input(job, {**scope, "index": index}) for index in range(count)), repeats=True)
 
 
 def render_calls(step: Step, inputs: JobInputs, scope: Mapping[str, Any]) -> tuple[ActionCall, ...]:
@@ -94,23 +105,23 @@ def render_calls(step: Step, inputs: JobInputs, scope: Mapping[str, Any]) -> tup
     )
 
 
-def _repeat_count(step: Step, scope: Mapping[str, Any]) -> int | None:
-    if step.job.repeat_count is None:
+def _repeat_count(job: ComponentJob, scope: Mapping[str, Any]) -> int | None:
+    if job.repeat_count is None:
         return None
-    what = f"{part_name('job', step.job.id)}: repeat_count"
+    what = f"{part_name('job', job.id)}: repeat_count"
     try:
-        value = cast(render(step.job.repeat_count, scope), TypeSpec("integer"), what=what)
+        value = cast(render(job.repeat_count, scope), TypeSpec("integer"), what=what)
     except ExpressionError as error:
         raise InvalidInputError(error.message) from error
     if value is None:
-        raise InvalidInputError(f"{what} has no value", hint=f"it is {step.job.repeat_count}")
+        raise InvalidInputError(f"{what} has no value", hint=f"it is {job.repeat_count}")
     if not 0 <= value <= MAX_REPEAT:
         raise InvalidInputError(f"{what} has to be from 0 to {MAX_REPEAT:,}, got {value:,}")
     return int(value)
 
 
-def _input(step: Step, scope: Mapping[str, Any]) -> Any:
-    return scope["input"] if step.job.input is None else render(step.job.input, scope)
+def _input(job: ComponentJob, scope: Mapping[str, Any]) -> Any:
+    return scope["input"] if job.input is None else render(job.input, scope)
 
 
 def _call(step: Step, scope: Mapping[str, Any], number: str) -> ActionCall:

@@ -58,6 +58,8 @@ class GenerationRecord:
         Of the prompt as the model got it.
     now : float or None
         What a chat template that writes the date took for now, in seconds since 1970; None without a chat.
+    turn, attempt : int, int
+        Which run of the job it was, in a loop, and which attempt of that; both count from 1.
     parameters : dict
         Every generation parameter: ``{"value": ..., "source": "user" | "document" | "model" | "library"}``.
     finish_reasons : list of str
@@ -85,6 +87,8 @@ class GenerationRecord:
     finish_reasons: list[str] = field(default_factory=list)
     batch_invariant: bool = True
     now: float | None = None
+    turn: int = 1
+    attempt: int = 1
     timings: dict[str, float | None] = field(default_factory=dict)
 
 
@@ -106,6 +110,29 @@ class Answer:
     phase: Phase
     answer: Any = None
     kept: bool = False
+
+
+@dataclass
+class Way:
+    """Which way a run took at a job, where that was for the run to find out.
+
+    Attributes
+    ----------
+    job, turn : str, int
+        Where; `turn` counts from 1 and says which run of the job it was, in a loop.
+    after : list of str or None
+        Of a job that waits for any of several: those that came before it.
+    to : str or None
+        The job that a routing job led to.
+    error : dict or None
+        ``code, message`` of what it failed with, when its ``on_error`` went on without it.
+    """
+
+    job: str
+    turn: int
+    after: list[str] | None = None
+    to: str | None = None
+    error: dict[str, str] | None = None
 
 
 @dataclass
@@ -131,6 +158,8 @@ class Record:
         In the order in which they were started.
     answers : list of Answer
         What people answered to interruptions, environment values blackened; a repeated run answers the same.
+    ways : list of Way
+        Which ways it took; a repeated run takes the same.
     versions, hardware : dict
         Of the libraries and the machine.
     timings : dict
@@ -149,6 +178,7 @@ class Record:
     state: str = "pending"
     generations: list[GenerationRecord] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    ways: list[Way] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float | None] = field(default_factory=dict)

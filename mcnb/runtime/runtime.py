@@ -24,6 +24,7 @@ from mcnb.runtime.record import Record, describe_document
 from mcnb.runtime.redaction import without_blackened
 from mcnb.runtime.rows import Source, read_rows
 from mcnb.runtime.run import Run
+from mcnb.runtime.waiting import Sleep
 
 HISTORY = 200
 """Runs that are kept for looking back."""
@@ -39,10 +40,13 @@ class Runtime:
     ----------
     cache : ModelCache, optional
         The loaded models; by default those of the process.
+    sleep : callable, optional
+        Lets seconds pass between the attempts of a job and in a delay; tests have their own.
     """
 
-    def __init__(self, cache: ModelCache | None = None) -> None:
+    def __init__(self, cache: ModelCache | None = None, *, sleep: Sleep = asyncio.sleep) -> None:
         self.cache = cache if cache is not None else shared_cache()
+        self._sleep = sleep
         self._runs: deque[Run] = deque(maxlen=HISTORY)
         self._batches: weakref.WeakSet[Batch] = weakref.WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -174,6 +178,7 @@ class Runtime:
                 timeout=timeout,
                 pins=pins,
                 answers=answers,
+                ways=tuple(record.ways),
             )
         )
 
@@ -186,7 +191,7 @@ class Runtime:
 
     def _started(self, order: Order, run: Run | None = None) -> Run:
         run = Run(order.record()) if run is None else run
-        self._schedule(execute(run, order, self.cache))
+        self._schedule(execute(run, order, self.cache, self._sleep))
         return run
 
     def _schedule(self, working: Coroutine[Any, Any, None]) -> None:

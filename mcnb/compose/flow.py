@@ -1,0 +1,104 @@
+"""Flow: which jobs of a workflow come before and after which, by what they wait for and where they lead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from mcnb.compose.schema.job import JobBase, routes
+
+Needs = tuple[tuple[str, ...], ...]
+"""What a job waits for: one job of each group."""
+
+
+def needs_of(job: JobBase) -> Needs:
+    """Return what a job waits for; an any-of group has several members."""
+    return tuple((entry,) if isinstance(entry, str) else tuple(entry) for entry in job.depends_on)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The jobs of one workflow as a graph.
+
+    Attributes
+    ----------
+    needs : mapping of str to Needs
+        What each job waits for, in the order of the file.
+    routes : mapping of str to tuple of str
+        Where each job may lead to, also when it fails.
+    """
+
+    needs: Mapping[str, Needs]
+    routes: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, jobs: Sequence[JobBase]) -> Flow:
+        """Return the flow of a workflow's jobs; names that no job has are left out."""
+        known = {job.id for job in jobs}
+        needs = {job.id: tuple(tuple(filter(known.__contains__, group)) for group in needs_of(job)) for job in jobs}
+        return cls(needs, {job.id: tuple(name for name in routes(job) if name in known) for job in jobs})
+
+    @cached_property
+    def routers(self) -> dict[str, tuple[str, ...]]:
+        """The jobs that may lead to each job."""
+        return {name: tuple(job for job, ways in self.routes.items() if name in ways) for name in self.needs}
+
+    @cached_property
+    def targets(self) -> frozenset[str]:
+        """The jobs that start only when routed to.
+
+        A job that is routed to only from behind itself begins a loop: it starts like any other.
+        """
+        beginnings: set[str] = set()
+        for name, routers in self.routers.items():
+            targets = {other for other, ways in self.routers.items() if ways} - beginnings
+            if routers and not self._runnable(targets, without=name).intersection(routers):
+                beginnings.add(name)
+        return frozenset(name for name, routers in self.routers.items() if routers and name not in beginnings)
+
+    @cached_property
+    def runnable(self) -> frozenset[str]:
+        """The jobs that can run at all."""
+        return self._runnable(self.targets)
+
+    def after(self, name: str) -> frozenset[str]:
+        """Return the jobs that may run because of one; itself among them when it stands in a loop."""
+        return self._after[name]
+
+    @cached_property
+    def _after(self) -> dict[str, frozenset[str]]:
+        follows: dict[str, set[str]] = {name: set(ways) for name, ways in self.routes.items()}
+        for name, groups in self.needs.items():
+            for group in groups:
+                for other in group:
+                    follows[other].add(name)
+        return {name: _closure(ways, follows) for name, ways in follows.items()}
+
+    def _runnable(self, targets: Iterable[str], without: str | None = None) -> frozenset[str]:
+        only_routed = frozenset(targets)
+        found: set[str] = set()
+        grows = True
+        while grows:
+            new = {
+                name
+                for name, groups in self.needs.items()
+                if name not in found
+                and name != without
+                and (name not in only_routed or found.intersection(self.routers[name]))
+                and all(found.intersection(group) for group in groups)
+            }
+            grows = bool(new)
+            found |= new
+        return frozenset(found)
+
+
+def _closure(start: Iterable[str], follows: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    found: set[str] = set()
+    todo = list(start)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo.extend(follows[name])
+    return frozenset(found)
