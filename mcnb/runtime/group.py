@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from mcnb.compose.expressions import TypeSpec, render
@@ -21,7 +21,7 @@ AT_ONCE = 16
 busy, and few enough that other runs have their turn between them."""
 
 
-def at_once(step: Step, calls: Sequence[ActionCall], scope: dict[str, Any]) -> int:
+def at_once(step: Step, calls: Sequence[ActionCall], scope: Mapping[str, Any]) -> int:
     """Return how many generations of a job are handed to the model at once: its or its action's ``batch_size``.
 
     Raises
@@ -43,8 +43,12 @@ def at_once(step: Step, calls: Sequence[ActionCall], scope: dict[str, Any]) -> i
 
 
 async def in_order(
-    numbers: Sequence[int], size: int, work: Callable[[int], Awaitable[_T]], stop: Callable[[], object]
-) -> dict[int, _T]:
+    numbers: Sequence[int],
+    size: int,
+    work: Callable[[int], Awaitable[_T]],
+    stop: Callable[[], object],
+    results: dict[int, _T],
+) -> None:
     """Do work for each number, `size` of them at a time; the first failure ends it all.
 
     Parameters
@@ -57,13 +61,14 @@ async def in_order(
         For one number.
     stop : callable
         Told when one has failed: what has not begun need not begin.
+    results : dict
+        Gets what the work returns, by number; also where another one fails.
 
     Raises
     ------
     Exception
         What the first number, in order, has failed with; when nothing is under way any more.
     """
-    results: dict[int, _T] = {}
     failed: dict[int, Exception] = {}
     todo = iter(numbers)
 
@@ -83,4 +88,3 @@ async def in_order(
     for error in ended:
         if error is not None:
             raise error
-    return results

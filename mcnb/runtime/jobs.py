@@ -99,7 +99,7 @@ class ComponentJobs:
         ]
         todo = [number for number in range(len(asked)) if number not in done]
         if todo:
-            done.update(await self._generated(step, asked, todo, at_once(step, calls, {**scope})))
+            await self._generate_all(step, asked, todo, at_once(step, calls, scope), done)
         results = []
         number = 0
         for call in calls:
@@ -108,14 +108,16 @@ class ComponentJobs:
             results.append(_result(step, call, texts))
         return results if inputs.repeats else results[0]
 
-    async def _generated(self, step: Step, asked: Sequence[_Asked], todo: Sequence[int], size: int) -> dict[int, Any]:
-        """Generate what is asked for, with the model held meanwhile."""
+    async def _generate_all(
+        self, step: Step, asked: Sequence[_Asked], todo: Sequence[int], size: int, done: dict[int, Any]
+    ) -> None:
+        """Generate what is asked for and not done yet, with the model held meanwhile."""
         model = LeasedModel(self.cache, step.model(self.folder, self.pins.get(step.job.id)), step.idle_timeout)
         group = Control()
         try:
             await model.get(self.run.control, self.run._progress)  # one asks for it, not all of the group
-            return await in_order(
-                todo, size, lambda number: self._generate(step, asked[number], number, model, group), group.cancel
+            await in_order(
+                todo, size, lambda number: self._generate(step, asked[number], number, model, group), group.cancel, done
             )
         finally:
             model.release()

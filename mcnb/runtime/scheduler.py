@@ -29,8 +29,8 @@ class _Job:
         How often it was started.
     busy : bool
         Whether it is being executed; also when it was called back meanwhile, and its result does not count.
-    asked : set of str
-        The jobs that led here.
+    asked : dict of str to int
+        The jobs that led here, and in which turn of theirs.
     made : int
         The turn its output is of.
     seen : Outputs
@@ -46,7 +46,7 @@ class _Job:
     busy: bool = False
     output: Any = None
     made: int = 0
-    asked: set[str] = field(default_factory=set)
+    asked: dict[str, int] = field(default_factory=dict)
     seen: Outputs = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
 
@@ -70,6 +70,7 @@ class Scheduler:
         self._flow = flow
         self._known = known or {}
         self._jobs = {name: _Job(limits[name]) for name in flow.needs}
+        self._awaited = {name: {other for group in groups for other in group} for name, groups in flow.needs.items()}
 
     def ready(self) -> list[str]:
         """Return the jobs that can start now, in the order of the file."""
@@ -100,8 +101,8 @@ class Scheduler:
         return {other: output for other, (_, output) in self._jobs[name].seen.items()}
 
     def chosen(self, name: str) -> tuple[str, ...] | None:
-        """Return which jobs came before one that waits for any of several; None when it waits for no such group."""
-        several = any(len(group) > 1 for group in self._flow.needs[name])
+        """Return which jobs came before one that starts with any of several; None when it is no such job."""
+        several = len(self._flow.routers[name]) > 1 or any(len(group) > 1 for group in self._flow.needs[name])
         return tuple(self._jobs[name].after) if several else None
 
     def end(self, name: str, turn: int, outcome: Outcome) -> None:
@@ -169,7 +170,7 @@ class Scheduler:
     def _sources(self, name: str) -> set[str]:
         """Return the jobs that a job waits for and that are done, and those that led to it."""
         found = {other for group in self._flow.needs[name] for other in group if self._jobs[other].stand == "done"}
-        found |= self._jobs[name].asked
+        found |= self._jobs[name].asked.keys()
         return found.intersection(self._known.get((name, self._jobs[name].turn), found)) or found
 
     def _seen(self, names: Iterable[str]) -> Outputs:
@@ -183,15 +184,29 @@ class Scheduler:
 
     def _lead(self, name: str, to: str) -> None:
         """Ask for a job; where it has run and leads here, everything from it on runs again."""
-        target = self._jobs[to]
-        again = self._flow.after(to) | {to}
-        if target.stand != "waiting" and name in again:
+        if self._jobs[to].stand != "waiting" and name in (again := self._led_to(to)):
             self._again(again)
-        target.asked.add(name)
+        self._jobs[to].asked[name] = self._jobs[name].made
+
+    def _led_to(self, name: str) -> set[str]:
+        """Return a job, what depends on it, and where that led."""
+        found: set[str] = set()
+        todo = [name]
+        while todo:
+            here = todo.pop()
+            if here not in found:
+                found.add(here)
+                turn = self._jobs[here].turn
+                todo += [
+                    other
+                    for other, job in self._jobs.items()
+                    if here in self._awaited[other] or job.asked.get(here) == turn
+                ]
+        return found
 
     def _again(self, names: Collection[str]) -> None:
         for name, job in self._jobs.items():
-            job.asked.difference_update(names)
+            job.asked = {other: turn for other, turn in job.asked.items() if other not in names}
             if name in names:
                 job.turn += 1
                 job.stand = "waiting"
