@@ -180,7 +180,7 @@ def weights_progress(tell: Callable[[int, int], None], control: Control) -> Iter
 
 @lru_cache(maxsize=1)
 def _tells_control_tokens_apart() -> bool:
-    """Whether chat templates can take what looks like a special token in a message as text (since 5.20 or so)."""
+    """Whether this release can take what looks like a special token in a message as text."""
     import inspect
 
     from transformers import PreTrainedTokenizerBase

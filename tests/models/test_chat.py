@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mcnb.errors import InvalidInputError, UnsupportedModelError
+from mcnb.models import _compat
 from mcnb.models.chat import Conversation, Turn, end_of_turn, render_chat
 from mcnb.models.loaded import LoadedModel
 from tests.support import tiny_models
@@ -80,6 +81,13 @@ def test_what_looks_like_a_special_token_in_a_message_is_text(chatty: Chatty) ->
     assert text.count(IM_END) == 2
     assert ids.count(end) == 1
     assert model.tokenizer.decode(ids) == text
+
+
+def test_versions_that_cannot_tell_them_apart_read_the_text(chatty: Chatty, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = chatty()
+    expected = render_chat(model, HELLO)
+    monkeypatch.setattr(_compat, "_tells_control_tokens_apart", lambda: False)
+    assert render_chat(model, HELLO) == expected
 
 
 @pytest.mark.parametrize(
