@@ -50,12 +50,19 @@ class Flow:
 
         A job that is routed to only from behind itself begins a loop: it starts like any other.
         """
-        beginnings: set[str] = set()
-        for name, routers in self.routers.items():
-            targets = {other for other, ways in self.routers.items() if ways} - beginnings
-            if routers and not self._runnable(targets, without=name).intersection(routers):
-                beginnings.add(name)
-        return frozenset(name for name, routers in self.routers.items() if routers and name not in beginnings)
+        targets = {name for name, routers in self.routers.items() if routers}
+        candidates = [
+            name for name in self.needs if name in targets and self.after(name).issuperset(self.routers[name])
+        ]
+        while (found := next((name for name in candidates if self._begins(name, targets)), None)) is not None:
+            candidates.remove(found)
+            targets.remove(found)
+        return frozenset(targets)
+
+    def _begins(self, name: str, targets: set[str]) -> bool:
+        """Whether a job can start by itself, and nothing leads to it unless it has run."""
+        without = self._runnable(targets, without=name)
+        return without.isdisjoint(self.routers[name]) and name in self._runnable(targets - {name})
 
     @cached_property
     def runnable(self) -> frozenset[str]:

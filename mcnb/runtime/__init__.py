@@ -7,6 +7,8 @@
 ``reading``       reading a run from any thread and any event loop
 ``order``         Order: what a run is to do, checked and complete
 ``record``        Record: everything needed to repeat a run
+``generations``   keeping the record of each generation
+``provenance``    what a record keeps of the document, the libraries and the machine
 ``redaction``     what must not be written into records and messages
 ``plan``          what a run will do, checked before it starts
 ``calls``         the calls of a job, rendered and checked

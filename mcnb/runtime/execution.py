@@ -15,7 +15,8 @@ from mcnb.runtime.jobs import ComponentJobs
 from mcnb.runtime.order import Order
 from mcnb.runtime.pauses import Pauses
 from mcnb.runtime.policies import Outcome
-from mcnb.runtime.record import Record, hardware, sha256, versions
+from mcnb.runtime.provenance import hardware, sha256, versions
+from mcnb.runtime.record import Record
 from mcnb.runtime.redaction import blacken_error, secrets_of
 from mcnb.runtime.run import Run, State
 from mcnb.runtime.scheduler import Scheduler

@@ -12,7 +12,8 @@ from mcnb.compose.schema.job import DelayJob, FilterJob, JobBase, RandomRouterJo
 from mcnb.errors import InvalidInputError, McnbError, RunCancelledError
 from mcnb.runtime.calls import render_inputs
 from mcnb.runtime.for_each import items_of, kept, render_items, render_results
-from mcnb.runtime.jobs import ComponentJobs, Place
+from mcnb.runtime.generations import Place
+from mcnb.runtime.jobs import ComponentJobs
 from mcnb.runtime.pauses import Pauses
 from mcnb.runtime.plan import Plan, Step
 from mcnb.runtime.policies import Outcome, attempts, handled, is_final

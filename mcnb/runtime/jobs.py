@@ -6,23 +6,21 @@ import asyncio
 import copy
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mcnb.compose.expressions import render
 from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
-from mcnb.models.cache import Lease, ModelCache
+from mcnb.models.cache import ModelCache
 from mcnb.models.chat import Conversation, Prompt
 from mcnb.models.control import Control
-from mcnb.models.owner import Generation
-from mcnb.models.parameters import Origin, Parameters
+from mcnb.models.parameters import Origin
 from mcnb.runtime.calls import ActionCall, JobInputs, render_calls
+from mcnb.runtime.generations import Place, begin_record, complete_record, note_prompt
 from mcnb.runtime.group import at_once, in_order
 from mcnb.runtime.leases import LeasedModel, finished
 from mcnb.runtime.plan import Pin, Step
-from mcnb.runtime.record import LONGEST_PROMPT, GenerationRecord, sha256
-from mcnb.runtime.redaction import blacken
 from mcnb.runtime.run import Run
 from mcnb.runtime.wording import part_name
 
@@ -136,7 +134,11 @@ class ComponentJobs:
         whole = returns_full_text(step) and not owner.loaded.is_encoder_decoder
         shown = job in self.shown and not call.is_batch
         streamed = shown and job in self.streamed
-        record = replace(self._record(step, number, prompt, parameters, lease), turn=place.turn, attempt=place.attempt)
+        record = begin_record(step, place, number, parameters, lease, self.secrets)
+        if isinstance(prompt, Conversation):
+            record.now = prompt.now
+        else:
+            note_prompt(record, prompt, self.secrets)
 
         before = [prompt] if whole and isinstance(prompt, str) else []
 
@@ -157,7 +159,7 @@ class ComponentJobs:
             with group.calling(generation.leave_queue):
                 await finished(generation.future, run.control, generation.leave_queue)
         except McnbError as error:
-            _complete(record, generation, model.load_seconds(), error)
+            complete_record(record, generation, model.load_seconds(), error)
             if asked.item is None or isinstance(error, RunCancelledError | RunTimeoutError):
                 raise
             raise _placed(error, f"{part_name('job', job)}, index {asked.item[0]}") from error
@@ -165,10 +167,10 @@ class ComponentJobs:
             run.record.generations.remove(record)
             raise
         else:
-            _complete(record, generation, model.load_seconds())
+            complete_record(record, generation, model.load_seconds())
         finally:
             if isinstance(prompt, Conversation) and generation.result.prompt:  # rendered by the model's own template
-                self._note_prompt(record, generation.result.prompt)
+                note_prompt(record, generation.result.prompt, self.secrets)
         texts = [prompt + text if whole and isinstance(prompt, str) else text for text in generation.result.texts]
         return texts if len(texts) > 1 else texts[0]
 
@@ -186,47 +188,6 @@ class ComponentJobs:
         if number or turn > 1:
             base = derived_seed(base, step.job.id if turn == 1 else f"{step.job.id}:{turn}", number)
         return base, origin  # type: ignore[return-value]
-
-    def _record(
-        self, step: Step, number: int, prompt: Prompt, parameters: Parameters, lease: Lease
-    ) -> GenerationRecord:
-        loaded = lease.owner.loaded
-        snapshot, placement = loaded.snapshot, loaded.placement
-        record = GenerationRecord(
-            job=step.job.id,
-            item=number,
-            component=step.component.id,
-            model={
-                "name": snapshot.name,
-                "provider": snapshot.provider,
-                "revision": snapshot.revision,
-                "digests": dict(snapshot.digests),
-            },
-            device=placement.device,
-            dtype=placement.dtype,
-            dtype_reason=placement.reason,
-            threads=lease.owner.threads,
-            cache_hit=lease.hit,
-            prompt=None,
-            prompt_sha256="",
-            parameters=blacken(parameters.to_dict(), self.secrets),
-            now=prompt.now if isinstance(prompt, Conversation) else None,
-        )
-        if isinstance(prompt, str):
-            self._note_prompt(record, prompt)
-        return record
-
-    def _note_prompt(self, record: GenerationRecord, prompt: str) -> None:
-        record.prompt = blacken(prompt, self.secrets) if len(prompt) <= LONGEST_PROMPT else None
-        record.prompt_sha256 = sha256(prompt)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which run of a job it is: its turn in a loop, and the attempt; both count from 1."""
-
-    turn: int = 1
-    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -266,23 +227,3 @@ def derived_seed(seed: int, job: str, number: int) -> int:
     """Return the seed of a further generation: the same for the same run seed, job and place in it."""
     digest = hashlib.sha256(f"{seed}:{job}:{number}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
-
-
-def _complete(
-    record: GenerationRecord, generation: Generation, load_seconds: float, error: McnbError | None = None
-) -> None:
-    result = generation.result
-    record.prompt_tokens = result.prompt_tokens
-    record.output_tokens = result.output_tokens
-    record.output_budget = result.output_budget
-    record.clamped = result.clamped
-    record.finish_reasons = list(result.finish_reasons)
-    if not record.finish_reasons and isinstance(error, RunCancelledError | RunTimeoutError):
-        record.finish_reasons = [error.code]  # it was stopped before it began
-    record.batch_invariant = result.batch_invariant
-    record.timings = {
-        "queue": generation.queue_seconds,
-        "load": load_seconds,
-        "first_token": result.first_token_seconds,
-        "decode": result.decode_seconds,
-    }

@@ -12,7 +12,8 @@ from mcnb.compose import Document, check_input
 from mcnb.errors import InvalidInputError
 from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
 from mcnb.runtime.plan import Pin, Plan, check_installed, make_plan
-from mcnb.runtime.record import Answer, Record, Way, describe_document
+from mcnb.runtime.provenance import describe_document
+from mcnb.runtime.record import Answer, Record, Way
 from mcnb.runtime.run import Run
 
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from mcnb.compose import Document
 from mcnb.errors import InvalidInputError
-from mcnb.runtime.redaction import without_tokens
 
 FORMAT = 1
 LONGEST_PROMPT = 100_000
@@ -22,8 +16,6 @@ LONGEST_PROMPT = 100_000
 
 Phase: TypeAlias = Literal["before", "after"]
 """Where in a job a run is interrupted."""
-
-LIBRARIES = ("mcnb", "torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy")
 
 
 @dataclass(frozen=True)
@@ -244,38 +236,3 @@ class Record:
         if not isinstance(found.document.get("source"), dict) or not isinstance(found.document.get("folder"), str):
             raise InvalidInputError("the record cannot be read: it holds no document", hint=hint)
         return found
-
-
-def describe_document(document: Document) -> dict[str, Any]:
-    """Return what a record keeps of a document."""
-    return {
-        "digest": document.digest,
-        "files": list(document.files),
-        "folder": str(document.folder),
-        "source": without_tokens(document.source),
-        "env": sorted(document.env),
-    }
-
-
-def sha256(value: Any) -> str:
-    """Return the SHA-256 of a text, or of JSON data in canonical form."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and the libraries that make a text."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """Return what machine this is."""
-    import os
-
-    return {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()}

@@ -20,7 +20,8 @@ from mcnb.runtime.execution import execute
 from mcnb.runtime.order import Order, make_order, with_seed
 from mcnb.runtime.pauses import check_answered
 from mcnb.runtime.plan import Pin, check_installed, make_plan, preloaded
-from mcnb.runtime.record import Record, describe_document
+from mcnb.runtime.provenance import describe_document
+from mcnb.runtime.record import Record
 from mcnb.runtime.redaction import without_blackened
 from mcnb.runtime.rows import Source, read_rows
 from mcnb.runtime.run import Run
