@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,15 +54,19 @@ class Flow:
         candidates = [
             name for name in self.needs if name in targets and self.after(name).issuperset(self.routers[name])
         ]
-        while (found := next((name for name in candidates if self._begins(name, targets)), None)) is not None:
-            candidates.remove(found)
-            targets.remove(found)
+        found: str | None = ""
+        while candidates and found is not None:
+            runnable = self._runnable(targets)
+            possible = (name for name in candidates if self._has_its_needs(name, runnable))
+            found = next((name for name in possible if self._leads_to_itself_alone(name, targets)), None)
+            if found is not None:
+                candidates.remove(found)
+                targets.remove(found)
         return frozenset(targets)
 
-    def _begins(self, name: str, targets: set[str]) -> bool:
-        """Whether a job can start by itself, and nothing leads to it unless it has run."""
-        without = self._runnable(targets, without=name)
-        return without.isdisjoint(self.routers[name]) and name in self._runnable(targets - {name})
+    def _leads_to_itself_alone(self, name: str, targets: Collection[str]) -> bool:
+        """Whether nothing leads to a job unless it has run."""
+        return self._runnable(targets, without=name).isdisjoint(self.routers[name])
 
     @cached_property
     def runnable(self) -> frozenset[str]:
@@ -71,32 +75,35 @@ class Flow:
 
     def after(self, name: str) -> frozenset[str]:
         """Return the jobs that may run because of one; itself among them when it stands in a loop."""
-        return self._after[name]
+        if name not in self._known_after:
+            self._known_after[name] = _closure(self._follows[name], self._follows)
+        return self._known_after[name]
 
     @cached_property
-    def _after(self) -> dict[str, frozenset[str]]:
-        follows: dict[str, set[str]] = {name: set(ways) for name, ways in self.routes.items()}
+    def _known_after(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def _follows(self) -> dict[str, set[str]]:
+        follows = {name: set(ways) for name, ways in self.routes.items()}
         for name, groups in self.needs.items():
             for group in groups:
                 for other in group:
                     follows[other].add(name)
-        return {name: _closure(ways, follows) for name, ways in follows.items()}
+        return follows
 
-    def _runnable(self, targets: Iterable[str], without: str | None = None) -> frozenset[str]:
-        only_routed = frozenset(targets)
+    def _has_its_needs(self, name: str, done: Collection[str]) -> bool:
+        return all(any(other in done for other in group) for group in self.needs[name])
+
+    def _runnable(self, targets: Collection[str], without: str | None = None) -> frozenset[str]:
         found: set[str] = set()
-        grows = True
-        while grows:
-            new = {
-                name
-                for name, groups in self.needs.items()
-                if name not in found
-                and name != without
-                and (name not in only_routed or found.intersection(self.routers[name]))
-                and all(found.intersection(group) for group in groups)
-            }
-            grows = bool(new)
-            found |= new
+        todo = list(self.needs)
+        while todo:
+            name = todo.pop()
+            is_led_to = name not in targets or any(other in found for other in self.routers[name])
+            if name not in found and name != without and is_led_to and self._has_its_needs(name, found):
+                found.add(name)
+                todo.extend(self._follows[name])
         return frozenset(found)
 
 

@@ -164,9 +164,12 @@ def test_an_error_in_the_third_item(runtime: Runtime, models: Models, size: int)
         run.result(PATIENCE)
     assert run.state == "failed"
     assert ends(run) == {"all": "failed"}
-    assert items_told(run) == [(0, 5), (1, 5)], "the fourth never began"
     begun = [item.item for item in run.record.generations]
-    assert begun == [0, 1, 2]
+    assert items_told(run)[:2] == [(0, 5), (1, 5)]
+    assert begun[:3] == [0, 1, 2]
+    if size == 1:  # of more, the next has maybe begun by then
+        assert items_told(run) == [(0, 5), (1, 5)]
+        assert len(begun) == 3
     assert runtime.cache.unload() == 1, "nobody holds the model any more"
 
 
