@@ -17,6 +17,7 @@
     │   └── DiskFullError        disk_full           not enough room for what has to be written
     ├── OutOfMemoryError         out_of_memory       the model or the generation does not fit
     ├── ContextOverflowError     context_overflow    the prompt is longer than the model's context
+    ├── LoopLimitError           loop_limit          a job was routed to more often than its max_run_count
     ├── RunTimeoutError          timeout             the run's own time limit passed
     ├── RunCancelledError        cancelled           somebody cancelled the run
     └── InternalError            internal            a defect in mcnb; never the user's fault
@@ -213,6 +214,12 @@ class ContextOverflowError(McnbError):
     code = "context_overflow"
 
 
+class LoopLimitError(McnbError):
+    """A job was routed to more often than its ``max_run_count`` allows."""
+
+    code = "loop_limit"
+
+
 class RunTimeoutError(McnbError):
     """The run's own time limit passed."""
 
@@ -229,3 +236,14 @@ class InternalError(McnbError):
     """A defect in mcnb. The original exception is its ``__cause__``."""
 
     code = "internal"
+
+
+def error_of(code: str, message: str) -> McnbError:
+    """Return an error of a code, as one that was written down; an ``InternalError`` where no error has that code."""
+    todo = McnbError.__subclasses__()
+    while todo:
+        kind = todo.pop()
+        if kind.code == code and kind is not DocumentError:
+            return kind(message)
+        todo += kind.__subclasses__()
+    return InternalError(message)

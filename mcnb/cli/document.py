@@ -21,9 +21,12 @@ from mcnb.runtime.wording import workflow_name
 def validate(open_document: OpenDocument) -> None:
     """Check a compose file.
 
-    Every problem is told with its file, line and column. Nothing is loaded or fetched.
+    Every problem is told with its file, line and column; what is allowed and hardly meant is a warning. Nothing is
+    loaded or fetched.
     """
     document = open_document()
+    for warning in document.warnings:
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"{', '.join(document.files)}: valid")
     for workflow in document.workflows:
         names = [f"{item.name}{'' if item.required else '?'}" for item in document.inputs(workflow.id)]

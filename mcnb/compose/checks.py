@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from mcnb.compose.nodes import KeyPath, Node, show_path
+from mcnb.compose.references import doubtful, impossible
 from mcnb.compose.schema import Action, Component, ComposeFile, JobBase, Workflow
 from mcnb.compose.schema.job import (
     Call,
@@ -27,6 +28,12 @@ from mcnb.errors import Problem
 def check(spec: ComposeFile, root: Node) -> Iterator[Problem]:
     """Yield everything that does not hold between the parts of a document."""
     return _Checker(spec, root).problems()
+
+
+def warn(spec: ComposeFile, root: Node) -> Iterator[Problem]:
+    """Yield what is allowed in a good document and is hardly meant."""
+    for number, workflow in enumerate(spec.workflows):
+        yield from doubtful(root, ("workflows", number), workflow)
 
 
 class _Checker:
@@ -107,6 +114,8 @@ class _Checker:
             number = jobs[circle[0]]
             message = f"jobs wait for each other in a circle: {' -> '.join(circle[:20])}"
             yield self.problem((*path, "jobs", number, "depends_on"), message, "break the circle")
+        else:
+            yield from impossible(self.root, path, workflow)
 
     def known_jobs(
         self, path: KeyPath, named: Iterable[tuple[KeyPath, str]], jobs: Collection[str]

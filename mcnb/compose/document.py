@@ -14,7 +14,7 @@ from mcnb.compose.inputs import Inputs
 from mcnb.compose.schema import Action, Component, ComposeFile, Workflow
 from mcnb.compose.schema.job import Call, ComponentJob
 from mcnb.compose.suggest import listed, suggestion
-from mcnb.errors import InvalidInputError
+from mcnb.errors import InvalidInputError, Problem
 
 _Part = TypeVar("_Part", Component, Workflow, Action)
 
@@ -38,6 +38,8 @@ class Document:
         The files it was read from.
     env : dict
         The environment values its expressions mention, by name.
+    warnings : tuple of Problem
+        What is allowed and hardly meant, like a job that can never run.
     """
 
     spec: ComposeFile
@@ -45,6 +47,7 @@ class Document:
     folder: Path
     files: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warnings: tuple[Problem, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def digest(self) -> str:

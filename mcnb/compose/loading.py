@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mcnb.compose import environment
-from mcnb.compose.checks import check
+from mcnb.compose.checks import check, warn
 from mcnb.compose.dialects import complete, reshape
 from mcnb.compose.document import Document
 from mcnb.compose.files import find_file, read_file
@@ -112,7 +112,8 @@ def _check(nodes: Sequence[Node], folder: Path, files: tuple[str, ...], values: 
             problems += islice(check(spec, root), MAX_PROBLEMS + 1)
     if problems or unset:
         raise DocumentError(_in_file_order([*problems, *unset]))
-    return Document(spec, source, folder.resolve(), files, resolved.used)
+    warnings = tuple(_in_file_order(islice(warn(spec, root), MAX_PROBLEMS + 1)))
+    return Document(spec, source, folder.resolve(), files, resolved.used, warnings)
 
 
 def _in_file_order(problems: Iterable[Problem]) -> list[Problem]:

@@ -72,7 +72,7 @@ class Scopes:
 
     def tree(self, path: KeyPath, tree: Any, roots: Sequence[str], jobs: tuple[str, ...] = ()) -> Iterator[Problem]:
         """Check every expression below a place."""
-        for place, template in _templates(tree, path):
+        for place, template in templates(tree, path):
             node, _ = self.root.child(place)
             for expression, _ in walk(template):
                 where = node.at_offset(expression.offset)
@@ -117,15 +117,16 @@ def _wrong_range(expression: Expression) -> Iterator[tuple[str, str | None]]:
         yield f"${{{expression.path}}}: the default {default.constant} is outside of its range {text}", None
 
 
-def _templates(tree: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Template]]:
+def templates(tree: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Template]]:
+    """Yield every template below a place, with its own."""
     if isinstance(tree, Template):
         yield path, tree
     elif isinstance(tree, dict):
         for key, value in tree.items():
-            yield from _templates(value, (*path, key))
+            yield from templates(value, (*path, key))
     elif isinstance(tree, list | tuple):
         for number, value in enumerate(tree):
-            yield from _templates(value, (*path, number))
+            yield from templates(value, (*path, number))
     elif hasattr(type(tree), "model_fields"):
         for name, field in type(tree).model_fields.items():
-            yield from _templates(getattr(tree, name), (*path, field.alias or name))
+            yield from templates(getattr(tree, name), (*path, field.alias or name))

@@ -9,6 +9,7 @@
 ``resident``              what is told about a model in memory
 ``parameters``            generation parameters and where each value comes from
 ``generation``            one generation, token by token; its ``rows``, their ``detokenizer``, ``sampling``
+``chat``                  a conversation, rendered with the model's chat template
 ``owner``                 the one thread that uses a loaded model
 ``control``               says stop, to all of them; ``progress`` says how far they are
 ``estimate``              how much memory a model needs, before loading it

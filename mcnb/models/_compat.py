@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from functools import lru_cache
 from typing import Any
 
@@ -176,3 +176,23 @@ def weights_progress(tell: Callable[[int, int], None], control: Control) -> Iter
             yield
         finally:
             hf_logging.set_tqdm_hook(previous)
+
+
+@lru_cache(maxsize=1)
+def _tells_control_tokens_apart() -> bool:
+    """Whether this release can take what looks like a special token in a message as text."""
+    import inspect
+
+    from transformers import PreTrainedTokenizerBase
+
+    return "sanitize_control_tokens" in inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters
+
+
+def chat_tokens(tokenizer: Any, messages: list[dict[str, str]], text: str, options: Mapping[str, Any]) -> list[int]:
+    """Return the tokens of a rendered conversation; a special token that somebody wrote into a message is text."""
+    ids: list[int]
+    if _tells_control_tokens_apart():
+        ids = tokenizer.apply_chat_template(messages, return_dict=False, sanitize_control_tokens=True, **options)
+    else:
+        ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    return list(ids)

@@ -16,6 +16,7 @@ from mcnb.errors import (
     RunCancelledError,
     RunTimeoutError,
 )
+from mcnb.models.chat import Conversation, Prompt, end_of_turn, render_chat
 from mcnb.models.control import Control
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.parameters import Parameters
@@ -27,7 +28,7 @@ __all__ = ["FinishReason", "GenerationResult", "OnPrompt", "OnText", "generate"]
 
 def generate(
     loaded: LoadedModel,
-    prompt: str,
+    prompt: Prompt,
     parameters: Parameters,
     *,
     control: Control,
@@ -41,8 +42,8 @@ def generate(
     ----------
     loaded : LoadedModel
         Used by the calling thread alone.
-    prompt : str
-        The rendered prompt.
+    prompt : str or Conversation
+        A rendered prompt, or messages that the model's chat template renders; the answer to them ends with its turn.
     parameters : Parameters
         All of them.
     control : Control
@@ -56,18 +57,34 @@ def generate(
 
     Raises
     ------
-    ContextOverflowError, InvalidInputError, OutOfMemoryError, RunCancelledError, RunTimeoutError, InternalError
+    ContextOverflowError, InvalidInputError, UnsupportedModelError, OutOfMemoryError, RunCancelledError,
+    RunTimeoutError, InternalError
     """
     import torch
 
-    tokens = loaded.tokenizer(prompt, return_tensors="pt", verbose=False)
+    ends = loaded.end_tokens
+    if isinstance(prompt, Conversation):
+        result.prompt, ids = render_chat(loaded, prompt)
+        tokens: Any = {"input_ids": torch.tensor([ids], dtype=torch.long)}
+        ends |= end_of_turn(loaded)
+    else:
+        result.prompt = prompt
+        tokens = loaded.tokenizer(prompt, return_tensors="pt", verbose=False)
     length = int(tokens["input_ids"].shape[-1])
     result.prompt_tokens = length
     result.batch_invariant = not (parameters.uses_beams and parameters.samples)
     _budget(loaded, length, parameters, result)
     if on_prompt is not None:
         on_prompt(length, result.output_budget)
-    rows = Rows(loaded, tokens["input_ids"][0].tolist(), parameters, on_text, result)
+    rows = Rows(
+        loaded,
+        tokens["input_ids"][0].tolist(),
+        parameters,
+        on_text,
+        result,
+        ends=ends,
+        stands_alone=loaded.is_encoder_decoder or isinstance(prompt, Conversation),
+    )
     loaded.control = control
     try:
         control.check()
@@ -157,7 +174,7 @@ def _arguments(
     config.num_beams = beams
     config.repetition_penalty = parameters["repetition_penalty"]
     config.pad_token_id = loaded.pad_token
-    config.eos_token_id = sorted(loaded.end_tokens) or None
+    config.eos_token_id = sorted(rows.ends) or None
     config.return_dict_in_generate = False
     config.use_cache = True
     config.do_sample = False

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcnb.errors import InternalError, McnbError
+from mcnb.models.chat import Prompt
 from mcnb.models.control import Control
 from mcnb.models.generation import GenerationResult, OnPrompt, OnText, generate
 from mcnb.models.loaded import LoadedModel, release
@@ -32,7 +33,7 @@ class Generation:
         How long it waited for its turn.
     """
 
-    prompt: str
+    prompt: Prompt
     parameters: Parameters
     control: Control
     on_text: OnText
@@ -80,7 +81,7 @@ class ModelOwner:
 
     def submit(
         self,
-        prompt: str,
+        prompt: Prompt,
         parameters: Parameters,
         *,
         control: Control,

@@ -29,6 +29,8 @@ class GenerationResult:
 
     Attributes
     ----------
+    prompt : str
+        As rendered; empty until it is.
     texts : list of str
         The continuation (or reply) of each sequence.
     finish_reasons : list of str
@@ -46,6 +48,7 @@ class GenerationResult:
         generator that the whole process shares.
     """
 
+    prompt: str = ""
     texts: list[str] = field(default_factory=list)
     finish_reasons: list[FinishReason] = field(default_factory=list)
     prompt_tokens: int = 0
@@ -72,24 +75,37 @@ class Rows:
         Gets the pieces of the first row; of beams the number of steps, and the pieces all at the end.
     result : GenerationResult
         Filled whenever a row is complete or cut.
+    ends : frozenset of int
+        The tokens that end a row.
+    stands_alone : bool
+        Whether the text is a reply: nothing of it depends on how the prompt ends.
     """
 
     def __init__(
-        self, loaded: LoadedModel, prompt: list[int], parameters: Parameters, on_text: OnText, result: GenerationResult
+        self,
+        loaded: LoadedModel,
+        prompt: list[int],
+        parameters: Parameters,
+        on_text: OnText,
+        result: GenerationResult,
+        *,
+        ends: frozenset[int],
+        stands_alone: bool,
     ) -> None:
         self.loaded = loaded
         self.parameters = parameters
         self.result = result
         self.on_text = on_text
         self.prompt = [] if loaded.is_encoder_decoder else prompt
-        self.ends = loaded.end_tokens
+        self.ends = ends
         sequences = parameters["num_return_sequences"]
         self.pieces: list[list[str]] = [[] for _ in range(sequences)]
         self.counts = [0] * sequences
         self.steps = 0
         self.reasons: list[FinishReason | None] = [None] * sequences
         stops = parameters["stop_sequences"]
-        self.readers = [Detokenizer(loaded.tokenizer, self.prompt, stops) for _ in range(sequences)]
+        before = [] if stands_alone else self.prompt
+        self.readers = [Detokenizer(loaded.tokenizer, before, stops) for _ in range(sequences)]
         self.started = time.perf_counter()
         self.first: float | None = None
         result.texts = [""] * sequences

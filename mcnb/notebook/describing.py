@@ -77,8 +77,8 @@ class Drawing:
 
 
 def describe(document: Document) -> Sentence:
-    """Say that a document is valid, and what its workflows ask for."""
-    lines = [f"{', '.join(document.files)}: valid"]
+    """Say that a document is valid, what is doubtful in it, and what its workflows ask for."""
+    lines = [*(f"warning: {warning}" for warning in document.warnings), f"{', '.join(document.files)}: valid"]
     for workflow in document.workflows:
         names = [f"{item.name}{'' if item.required else '?'}" for item in document.inputs(workflow.id)]
         lines.append(f"  {workflow_name(workflow)}: {', '.join(names) if names else 'no input'}")

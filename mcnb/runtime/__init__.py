@@ -7,11 +7,24 @@
 ``reading``       reading a run from any thread and any event loop
 ``order``         Order: what a run is to do, checked and complete
 ``record``        Record: everything needed to repeat a run
+``generations``   keeping the record of each generation
+``provenance``    what a record keeps of the document, the libraries and the machine
 ``redaction``     what must not be written into records and messages
 ``plan``          what a run will do, checked before it starts
 ``calls``         the calls of a job, rendered and checked
+``messages``      the messages of a chat, rendered and checked
 ``leases``        a job's hold on its model
-``jobs``          the execution of a component job
+``group``         some generations at once, their results in order
+``jobs``          the execution of jobs that call components
+``for_each``      the items of a for-each and of a filter
+``conditions``    what if, switch and filter compare
+``routing``       which job a routing job leads to
+``policies``      what a job does when it fails
+``waiting``       letting time pass
+``job_run``       one run of one job, whatever its type
+``ways``          the ways a run takes, and takes again
+``scheduler``     which job can start next
+``shown``         which jobs' text is the output's
 ``interruption``  Interruption: what a run asks a person
 ``pauses``        where the jobs of a run wait for a person
 ``deadline``      a run's time limit, which stands still meanwhile

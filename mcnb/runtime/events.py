@@ -22,7 +22,9 @@ class Event:
         1, 2, 3...: without gaps within a run.
     type : str
         ``state`` (``state``, ``error``; when interrupted also the fields of the ``Interruption``), ``job`` (``job``,
-        ``state``, ``item``, ``items``), ``download``, ``convert`` and ``load`` (``what``, ``done``, ``total``,
+        ``state``: ``processing, waiting, completed, failed, cancelled, skipped``; where they mean something ``item``,
+        ``items``, ``attempt``, ``attempts``, ``seconds`` to wait, ``to``: the job it leads to, and the ``error`` that
+        it goes on from), ``download``, ``convert`` and ``load`` (``what``, ``done``, ``total``,
         ``unit``), ``prompt`` (``job``, ``item``, ``tokens`` of the prompt, ``budget``: how many may follow; before the
         prompt is processed), ``token`` (``job``, ``item``, ``text``, ``tokens``, ``streamed``: whether the text is a
         piece of the run's own text), ``output`` (``output``).

@@ -1,158 +1,146 @@
-"""The execution of component jobs: get the model, generate, collect."""
+"""The execution of jobs that call components: get the model, generate, collect."""
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mcnb.compose.expressions import render
 from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
-from mcnb.models.cache import Lease, ModelCache
-from mcnb.models.owner import Generation
-from mcnb.models.parameters import Origin, Parameters
-from mcnb.runtime.calls import ActionCall, JobInputs, render_calls, render_inputs
+from mcnb.models.cache import ModelCache
+from mcnb.models.chat import Conversation, Prompt
+from mcnb.models.control import Control
+from mcnb.models.parameters import Origin
+from mcnb.runtime.calls import ActionCall, JobInputs, render_calls
+from mcnb.runtime.generations import Place, begin_record, complete_record, note_prompt
+from mcnb.runtime.group import at_once, in_order
 from mcnb.runtime.leases import LeasedModel, finished
-from mcnb.runtime.pauses import Pauses
 from mcnb.runtime.plan import Pin, Step
-from mcnb.runtime.record import LONGEST_PROMPT, GenerationRecord, sha256
-from mcnb.runtime.redaction import blacken
 from mcnb.runtime.run import Run
+from mcnb.runtime.wording import part_name
 
 
 class ComponentJobs:
-    """Executes the component jobs of one run.
+    """Executes those jobs of one run.
 
     Parameters
     ----------
     run : Run
         Gets the events and the records of generations.
-    input : mapping
-        The run's input.
     cache : ModelCache
         Where models come from.
     folder : Path
         Where relative model paths start.
-    env : mapping
-        What ``${env...}`` stands for.
     secrets : tuple of str
         Blackened in records.
     pins : mapping of str to Pin
         By job id, for a repeated run.
-    pauses : Pauses
-        Where jobs wait for a person.
-    shown : str or None
-        The job whose pieces are the run's text so far.
-    streamed : str or None
-        The job whose pieces are the run's text in the end.
+    shown : collection of str
+        The jobs whose pieces are the run's text so far.
+    streamed : collection of str
+        The jobs whose pieces are the run's text in the end.
     """
 
     def __init__(
         self,
         run: Run,
-        input: Mapping[str, Any],
         *,
         cache: ModelCache,
         folder: Path,
-        env: Mapping[str, str],
         secrets: tuple[str, ...],
         pins: Mapping[str, Pin],
-        pauses: Pauses,
-        shown: str | None,
-        streamed: str | None,
+        shown: Collection[str],
+        streamed: Collection[str],
     ) -> None:
         self.run = run
-        self.sources = {"input": input, "env": env, "context": {"run_id": run.id}}
         self.cache = cache
         self.folder = folder
         self.secrets = secrets
         self.pins = pins
-        self.pauses = pauses
         self.shown = shown
         self.streamed = streamed
 
-    async def execute(self, step: Step, outputs: Mapping[str, Any]) -> Any:
-        """Execute one job and return its output.
+    async def results(
+        self, step: Step, inputs: JobInputs, scope: Mapping[str, Any], place: Place, done: dict[int, Any]
+    ) -> Any:
+        """Make the calls of a job and return its result; of a job that repeats, the list of theirs.
 
         Parameters
         ----------
         step : Step
             The job and what it calls.
-        outputs : mapping
-            Of the jobs before it, by id.
+        inputs : JobInputs
+            Of the calls.
+        scope : mapping
+            What the job's expressions see.
+        place : Place
+            Which of the job's runs and attempts it is.
+        done : dict
+            What earlier attempts have generated, by number; gets what this one generates.
 
         Raises
         ------
         McnbError
         """
-        job = step.job.id
-        self.run.control.check()
-        if job == self.shown:
-            self.run.markdown = getattr(step.component, "task", "") == "chat-completion"
-        self.run._emit("job", {"job": job, "state": "processing"})
-        try:
-            output = await self._output(step, outputs)
-        except RunCancelledError:
-            self.run._emit("job", {"job": job, "state": "cancelled"})
-            raise
-        except Exception:
-            self.run._emit("job", {"job": job, "state": "failed"})
-            raise
-        self.run._emit("job", {"job": job, "state": "completed"})
-        return output
-
-    async def _output(self, step: Step, outputs: Mapping[str, Any]) -> Any:
-        job = step.job
-        scope = {**self.sources, "jobs": {name: {"output": value} for name, value in outputs.items()}}
-        inputs = await self.pauses.before(step, render_inputs(step, scope), scope)
-        output = await self._results(step, inputs, scope)
-        if job.output is not None:
-            output = render(job.output, {**scope, "output": output})
-        return await self.pauses.after(step, output, scope)
-
-    async def _results(self, step: Step, inputs: JobInputs, scope: Mapping[str, Any]) -> Any:
-        """Make the calls of a job; a repeated one gives a list."""
-        job = step.job
         calls = render_calls(step, inputs, scope)
-        results = []
-        number = 0
-        model = LeasedModel(self.cache, step.model(self.folder, self.pins.get(job.id)), step.idle_timeout)
-        try:
-            for item, call in enumerate(calls):
-                if inputs.repeats:
-                    told = {"job": job.id, "state": "processing", "item": item, "items": len(calls)}
-                    self.run._emit("job", told)
-                results.append(await self._call(step, call, number, model))
-                number += len(call.prompts)
-        finally:
-            model.release()
-        return results if inputs.repeats else results[0]
-
-    async def _call(self, step: Step, call: ActionCall, number: int, model: LeasedModel) -> Any:
-        """Call the action once; a list of prompts gives a list of results."""
-        texts = [
-            await self._generate(step, call, prompt, number + offset, model)
+        if step.job.id in self.shown:
+            self.run._begin_text(is_markdown=getattr(step.component, "task", "") == "chat-completion")
+        asked = [
+            _Asked(call, prompt, place, (item, len(calls)) if inputs.repeats else None, is_first=not offset)
+            for item, call in enumerate(calls)
             for offset, prompt in enumerate(call.prompts)
         ]
-        result: Any = texts if call.is_batch else texts[0]
-        if step.action.output is None:
-            return result
-        return render(step.action.output, {**call.scope, "result": result, "result[]": result})
+        todo = [number for number in range(len(asked)) if number not in done]
+        if todo:
+            await self._generate_all(step, asked, todo, at_once(step, calls, scope), done)
+        results = []
+        number = 0
+        for call in calls:
+            texts = [done[number + offset] for offset in range(len(call.prompts))]
+            number += len(texts)
+            results.append(_result(step, call, texts))
+        return results if inputs.repeats else results[0]
+
+    async def _generate_all(
+        self, step: Step, asked: Sequence[_Asked], todo: Sequence[int], size: int, done: dict[int, Any]
+    ) -> None:
+        """Generate what is asked for and not done yet, with the model held meanwhile."""
+        model = LeasedModel(self.cache, step.model(self.folder, self.pins.get(step.job.id)), step.idle_timeout)
+        group = Control()
+        try:
+            await model.get(self.run.control, self.run._progress)  # one asks for it, not all of the group
+            await in_order(
+                todo, size, lambda number: self._generate(step, asked[number], number, model, group), group.cancel, done
+            )
+        finally:
+            model.release()
 
     async def _generate(
-        self, step: Step, call: ActionCall, prompt: str, number: int, model: LeasedModel
+        self, step: Step, asked: _Asked, number: int, model: LeasedModel, group: Control
     ) -> str | list[str]:
         run, job = self.run, step.job.id
+        call, prompt, place = asked.call, asked.prompt, asked.place
+        if isinstance(prompt, Conversation):
+            pin = self.pins.get(job)
+            prompt = prompt.at(pin.now if pin is not None and pin.now is not None else run.record.created)
         lease = await model.get(run.control, run._progress)
         owner = lease.owner
-        parameters = owner.parameters(run.record.parameters, call.parameters, self._seed(step, call.parameters, number))
+        parameters = owner.parameters(run.record.parameters, call.parameters, self._seed(step, asked, number))
         whole = returns_full_text(step) and not owner.loaded.is_encoder_decoder
-        shown = job == self.shown and not call.is_batch
-        streamed = shown and job == self.streamed
-        record = self._record(step, number, prompt, parameters, lease)
+        shown = job in self.shown and not call.is_batch
+        streamed = shown and job in self.streamed
+        record = begin_record(step, place, number, parameters, lease, self.secrets)
+        if isinstance(prompt, Conversation):
+            record.now = prompt.now
+        else:
+            note_prompt(record, prompt, self.secrets)
 
-        before = [prompt] if whole else []
+        before = [prompt] if whole and isinstance(prompt, str) else []
 
         def on_text(text: str, tokens: int) -> None:
             while before:  # until the model has accepted the prompt, it is no output
@@ -160,56 +148,78 @@ class ComponentJobs:
             run._token(job, number, text, tokens, shown=shown, streamed=streamed)
 
         def on_prompt(tokens: int, budget: int) -> None:
+            if asked.item is not None and asked.is_first:
+                item, items = asked.item
+                run._emit("job", {"job": job, "state": "processing", "item": item, "items": items})
             run._emit("prompt", {"job": job, "item": number, "tokens": tokens, "budget": budget})
 
         generation = owner.submit(prompt, parameters, control=run.control, on_text=on_text, on_prompt=on_prompt)
         run.record.generations.append(record)
         try:
-            await finished(generation.future, run.control, generation.leave_queue)
+            with group.calling(generation.leave_queue):
+                await finished(generation.future, run.control, generation.leave_queue)
         except McnbError as error:
-            _complete(record, generation, model.load_seconds(), error)
+            complete_record(record, generation, model.load_seconds(), error)
+            if asked.item is None or isinstance(error, RunCancelledError | RunTimeoutError):
+                raise
+            raise _placed(error, f"{part_name('job', job)}, index {asked.item[0]}") from error
+        except asyncio.CancelledError:  # another one of the group has failed, and this one never began
+            run.record.generations.remove(record)
             raise
-        _complete(record, generation, model.load_seconds())
-        texts = [prompt + text if whole else text for text in generation.result.texts]
+        else:
+            complete_record(record, generation, model.load_seconds())
+        finally:
+            if isinstance(prompt, Conversation) and generation.result.prompt:  # rendered by the model's own template
+                note_prompt(record, generation.result.prompt, self.secrets)
+        texts = [prompt + text if whole and isinstance(prompt, str) else text for text in generation.result.texts]
         return texts if len(texts) > 1 else texts[0]
 
-    def _seed(self, step: Step, given: Mapping[str, Any], number: int) -> tuple[int, Origin]:
-        """Return the seed of the user, the document or the run; from a job's second generation on, one derived."""
-        record = self.run.record
+    def _seed(self, step: Step, asked: _Asked, number: int) -> tuple[int, Origin]:
+        """Return the seed of the user, the document or the run; from a job's second generation on, one derived.
+
+        A further attempt has the seed of the first: what did not fail is made as if nothing had.
+        """
+        record, given, turn = self.run.record, asked.call.parameters, asked.place.turn
         base, origin = record.seed, "library"
         if "seed" in record.parameters:
             origin = "user"
         elif given.get("seed") is not None:
             base, origin = given["seed"], "document"
-        return (base if number == 0 else derived_seed(base, step.job.id, number)), origin  # type: ignore[return-value]
+        if number or turn > 1:
+            base = derived_seed(base, step.job.id if turn == 1 else f"{step.job.id}:{turn}", number)
+        return base, origin  # type: ignore[return-value]
 
-    def _record(self, step: Step, number: int, prompt: str, parameters: Parameters, lease: Lease) -> GenerationRecord:
-        loaded = lease.owner.loaded
-        snapshot, placement = loaded.snapshot, loaded.placement
-        return GenerationRecord(
-            job=step.job.id,
-            item=number,
-            component=step.component.id,
-            model={
-                "name": snapshot.name,
-                "provider": snapshot.provider,
-                "revision": snapshot.revision,
-                "digests": dict(snapshot.digests),
-            },
-            device=placement.device,
-            dtype=placement.dtype,
-            dtype_reason=placement.reason,
-            threads=lease.owner.threads,
-            cache_hit=lease.hit,
-            prompt=blacken(prompt, self.secrets) if len(prompt) <= LONGEST_PROMPT else None,
-            prompt_sha256=sha256(prompt),
-            parameters=blacken(parameters.to_dict(), self.secrets),
-        )
+
+@dataclass(frozen=True)
+class _Asked:
+    """One generation of a job; `item` says which one it is for (from 0) of how many, in a job that repeats."""
+
+    call: ActionCall
+    prompt: Prompt
+    place: Place
+    item: tuple[int, int] | None
+    is_first: bool
+
+
+def _result(step: Step, call: ActionCall, texts: list[Any]) -> Any:
+    """Return the result of one call; a list of prompts gives a list."""
+    result: Any = texts if call.is_batch else texts[0]
+    if step.action.output is None:
+        return result
+    return render(step.action.output, {**call.scope, "result": result, "result[]": result})
+
+
+def _placed(error: McnbError, where: str) -> McnbError:
+    """Return a copy of an error that says where: other runs may hold the same one."""
+    told = copy.copy(error)
+    told.message = f"{where}: {error.message}"
+    told.args = (told.message,)
+    return told
 
 
 def returns_full_text(step: Step) -> bool:
     """Whether a step's output begins with its prompt."""
-    said = step.action.return_full_text
+    said = getattr(step.action, "return_full_text", False)  # a chat has no such key
     return said if said is not None else getattr(step.component, "task", "") == "text-generation"
 
 
@@ -217,23 +227,3 @@ def derived_seed(seed: int, job: str, number: int) -> int:
     """Return the seed of a further generation: the same for the same run seed, job and place in it."""
     digest = hashlib.sha256(f"{seed}:{job}:{number}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
-
-
-def _complete(
-    record: GenerationRecord, generation: Generation, load_seconds: float, error: McnbError | None = None
-) -> None:
-    result = generation.result
-    record.prompt_tokens = result.prompt_tokens
-    record.output_tokens = result.output_tokens
-    record.output_budget = result.output_budget
-    record.clamped = result.clamped
-    record.finish_reasons = list(result.finish_reasons)
-    if not record.finish_reasons and isinstance(error, RunCancelledError | RunTimeoutError):
-        record.finish_reasons = [error.code]  # it was stopped before it began
-    record.batch_invariant = result.batch_invariant
-    record.timings = {
-        "queue": generation.queue_seconds,
-        "load": load_seconds,
-        "first_token": result.first_token_seconds,
-        "decode": result.decode_seconds,
-    }

@@ -12,7 +12,8 @@ from mcnb.compose import Document, check_input
 from mcnb.errors import InvalidInputError
 from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
 from mcnb.runtime.plan import Pin, Plan, check_installed, make_plan
-from mcnb.runtime.record import Answer, Record, describe_document
+from mcnb.runtime.provenance import describe_document
+from mcnb.runtime.record import Answer, Record, Way
 from mcnb.runtime.run import Run
 
 
@@ -38,6 +39,8 @@ class Order:
         By job id, for a repeated run.
     answers : tuple of Answer
         To interruptions, for a repeated run.
+    ways : tuple of Way
+        To take, for a repeated run.
     """
 
     plan: Plan
@@ -48,6 +51,7 @@ class Order:
     timeout: float | None = None
     pins: Mapping[str, Pin] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
+    ways: tuple[Way, ...] = ()
 
     def record(self) -> Record:
         """Return the record of a new run."""
@@ -72,6 +76,7 @@ def make_order(
     timeout: float | None = None,
     pins: Mapping[str, Pin] | None = None,
     answers: tuple[Answer, ...] = (),
+    ways: tuple[Way, ...] = (),
 ) -> Order:
     """Check what a caller wants of a run.
 
@@ -86,7 +91,7 @@ def make_order(
     values = check_input(document.inputs(workflow), input)
     plan = make_plan(document, chosen)
     check_installed()
-    return Order(plan, values, parameters, seed, describe_document(document), timeout, pins or {}, answers)
+    return Order(plan, values, parameters, seed, describe_document(document), timeout, pins or {}, answers, ways)
 
 
 def with_seed(parameters: Mapping[str, Any] | None, seed: int | None) -> tuple[dict[str, Any], int]:

@@ -11,13 +11,14 @@ from typing import Any
 
 from mcnb.compose.expressions import TypeSpec, render
 from mcnb.compose.expressions.casts import cast
+from mcnb.compose.schema.job import JobBase
 from mcnb.compose.schema.job import Pause as Asked
 from mcnb.errors import ExpressionError, InvalidInputError
 from mcnb.runtime.calls import JobInputs
 from mcnb.runtime.deadline import Deadline
 from mcnb.runtime.interruption import KEPT, Interruption, Pause
 from mcnb.runtime.leases import finished
-from mcnb.runtime.plan import Plan, Step
+from mcnb.runtime.plan import Plan
 from mcnb.runtime.record import Answer, Phase
 from mcnb.runtime.redaction import blacken
 from mcnb.runtime.run import Run
@@ -46,31 +47,35 @@ class Pauses:
         self._secrets = secrets
         self._one_at_a_time = asyncio.Lock()
 
-    async def before(self, step: Step, inputs: JobInputs, scope: Mapping[str, Any]) -> JobInputs:
-        """Return the inputs a job goes on with, when a person has seen them where the document wants that."""
-        asked = step.job.interrupt.before if step.job.interrupt is not None else None
-        if asked is None:
-            return inputs
+    async def before_calls(self, job: JobBase, inputs: JobInputs, scope: Mapping[str, Any]) -> JobInputs:
+        """Return the inputs a job's calls go on with, when a person has seen them where the document wants that."""
         value = list(inputs.values) if inputs.repeats else inputs.values[0]
-        value = await self._value(step, asked, "before", value, scope, of_items=inputs.repeats)
+        value = await self.before(job, value, scope, of_items=inputs.repeats)
         return replace(inputs, values=tuple(value) if inputs.repeats else (value,))
 
-    async def after(self, step: Step, output: Any, scope: Mapping[str, Any]) -> Any:
+    async def before(self, job: JobBase, value: Any, scope: Mapping[str, Any], *, of_items: bool = False) -> Any:
+        """Return the input a job goes on with, when a person has seen it where the document wants that."""
+        asked = job.interrupt.before if job.interrupt is not None else None
+        if asked is None:
+            return value
+        return await self._value(job, asked, "before", value, scope, of_items=of_items)
+
+    async def after(self, job: JobBase, output: Any, scope: Mapping[str, Any]) -> Any:
         """Return the output a job ends with, when a person has seen it where the document wants that."""
-        asked = step.job.interrupt.after if step.job.interrupt is not None else None
+        asked = job.interrupt.after if job.interrupt is not None else None
         if asked is None:
             return output
-        return await self._value(step, asked, "after", output, {**scope, "output": output})
+        return await self._value(job, asked, "after", output, {**scope, "output": output})
 
     async def _value(
-        self, step: Step, asked: Asked, phase: Phase, value: Any, scope: Mapping[str, Any], *, of_items: bool = False
+        self, job: JobBase, asked: Asked, phase: Phase, value: Any, scope: Mapping[str, Any], *, of_items: bool = False
     ) -> Any:
-        where = f"{part_name('job', step.job.id)}: interrupt.{phase}"
+        where = f"{part_name('job', job.id)}: interrupt.{phase}"
         if asked.condition is not None and not _is_true(render(asked.condition, scope), where):
             return value
         message = render(asked.message, scope)
         shown = Interruption(
-            job=step.job.id,
+            job=job.id,
             phase=phase,
             message=None if message is None else str(message),
             metadata=render(asked.metadata, scope),
@@ -104,13 +109,13 @@ def check_answered(plan: Plan) -> None:
     ------
     InvalidInputError
     """
-    for step in plan.steps:
-        asked = step.job.interrupt
+    for job in plan.workflow.jobs:
+        asked = job.interrupt
         pauses = {} if asked is None else {"before": asked.before, "after": asked.after}
         for phase, pause in pauses.items():
             if pause is not None and pause.condition is None:
                 raise InvalidInputError(
-                    f"{part_name('job', step.job.id)} asks a person {phase} each run, and nobody answers in a batch",
+                    f"{part_name('job', job.id)} asks a person {phase} each run, and nobody answers in a batch",
                     hint="give 'interrupt' a 'condition' that is false in a batch",
                 )
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mcnb.compose import Document
 from mcnb.compose.durations import parse_duration
-from mcnb.compose.expressions import Template
-from mcnb.compose.schema import Action, Component, ComponentJob, JobBase, OnDemand, Workflow
+from mcnb.compose.flow import Flow
+from mcnb.compose.schema import Action, Component, ComponentJob, ForEachJob, OnDemand, Workflow
+from mcnb.compose.schema.job import Call
 from mcnb.errors import NotSupportedError, UnsupportedModelError
 from mcnb.models.cache import ModelSpec
 from mcnb.runtime.wording import part_name
-
-_TEXTS = ("text", "string", "stream")
 
 NOT_YET = "remove it, or wait for a version of mcnb that runs it"
 
@@ -26,11 +25,12 @@ MODEL_PACKAGES = ("torch", "transformers", "huggingface_hub", "safetensors", "fi
 
 @dataclass(frozen=True)
 class Pin:
-    """What a repeated run must use: the revision, device and dtype of the first one."""
+    """What a repeated run must use: revision, device and dtype of the first one, and what its chats took for now."""
 
     revision: str | None
     device: str
     dtype: str
+    now: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,15 @@ class Step:
 
     Attributes
     ----------
-    job : ComponentJob
+    job : ComponentJob or ForEachJob
         The job.
     component, action
         What it calls.
-    waits_for : tuple of str
-        Ids of the jobs that come first.
     """
 
-    job: ComponentJob
+    job: ComponentJob | ForEachJob
     component: Component
     action: Action
-    waits_for: tuple[str, ...]
 
     def model(self, folder: Path, pin: Pin | None) -> ModelSpec:
         """Return what the model cache is asked for."""
@@ -75,35 +72,22 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a workflow in the order of the file, each with what it waits for.
+    """The jobs of a workflow, how they follow each other and what they call.
 
     Attributes
     ----------
     document, workflow
         What is run.
-    steps : tuple of Step
-        The jobs.
-    shown : str or None
-        The job whose text, as it is generated, is the output's text; None when the output is made otherwise. Whether
-        its prompt is a list, and its output one too, shows only when the prompt is rendered.
+    flow : Flow
+        How the jobs follow each other.
+    calls : mapping of str to Step
+        By id, the jobs that call a component.
     """
 
     document: Document
     workflow: Workflow
-    steps: tuple[Step, ...]
-    shown: str | None
-
-    @property
-    def streamed(self) -> str | None:
-        """The job ``shown``, unless a person may put another text in place of its own."""
-        job = next((step.job for step in self.steps if step.job.id == self.shown), None)
-        return None if job is None or (job.interrupt is not None and job.interrupt.after is not None) else job.id
-
-    @property
-    def last(self) -> tuple[str, ...]:
-        """The jobs nobody depends on: theirs is the workflow's output."""
-        awaited = {name for step in self.steps for name in step.waits_for}
-        return tuple(step.job.id for step in self.steps if step.job.id not in awaited)
+    flow: Flow
+    calls: Mapping[str, Step]
 
 
 def make_plan(document: Document, workflow: Workflow) -> Plan:
@@ -114,15 +98,15 @@ def make_plan(document: Document, workflow: Workflow) -> Plan:
     NotSupportedError
         For parts that this version only validates.
     """
-    steps = tuple(_step(document, job) for job in workflow.jobs)
-    plan = Plan(document, workflow, steps, None)
-    return Plan(document, workflow, steps, _streamed(plan))
+    steps = [_step(document, job) for job in workflow.jobs if isinstance(job, ComponentJob | ForEachJob)]
+    return Plan(document, workflow, Flow.of(workflow.jobs), {step.job.id: step for step in steps})
 
 
 def components_of(document: Document) -> list[Component]:
     """Return all components of a document, those that stand within a job included."""
-    inline = [job.component for w in document.workflows for job in w.jobs if isinstance(job, ComponentJob)]
-    return [*document.spec.components, *(item for item in inline if isinstance(item, Component))]
+    calls = [job.do if isinstance(job, ForEachJob) else job for w in document.workflows for job in w.jobs]
+    inline = [call.component for call in calls if isinstance(call, Call) and isinstance(call.component, Component)]
+    return [*document.spec.components, *inline]
 
 
 def preloaded(document: Document) -> list[ModelSpec]:
@@ -149,28 +133,16 @@ def check_installed() -> None:
             )
 
 
-def _step(document: Document, job: JobBase) -> Step:
-    where = part_name("job", job.id)
-    if not isinstance(job, ComponentJob):
-        raise NotSupportedError(f"{where}: the type '{getattr(job, 'type', '?')}' is not supported yet", hint=NOT_YET)
-    for name in ("retry", "on_error"):
-        if getattr(job, name) is not None:
-            raise NotSupportedError(f"{where}: '{name}' is not supported yet", hint=NOT_YET)
-    waits_for = []
-    for entry in job.depends_on:
-        if not isinstance(entry, str):
-            raise NotSupportedError(f"{where}: 'depends_on' with any-of groups is not supported yet", hint=NOT_YET)
-        waits_for.append(entry)
-    component, action = document.called(job)
+def _step(document: Document, job: ComponentJob | ForEachJob) -> Step:
+    component, action = document.called(job.do if isinstance(job, ForEachJob) else job)
     if found := _unsupported(component):
         raise NotSupportedError(f"{part_name('component', component.id)}: '{found}' is not supported yet", hint=NOT_YET)
-    return Step(job, component, action, tuple(waits_for))
+    return Step(job, component, action)
 
 
 def _unsupported(component: Component) -> str | None:
     """Return what this version cannot run of a component, if anything."""
     asked = {
-        "task: chat-completion": getattr(component, "task", "") == "chat-completion",
         f"driver: {component.driver}": component.driver != "huggingface",
         "quantization": component.quantization is not None,
         "peft_adapters": bool(component.peft_adapters),
@@ -180,30 +152,3 @@ def _unsupported(component: Component) -> str | None:
 
 def _spec(component: Component, folder: Path) -> ModelSpec:
     return ModelSpec(component.model, folder, component.device, component.precision, component.allow_pickle)
-
-
-def _streamed(plan: Plan) -> str | None:
-    if len(plan.last) != 1:
-        return None
-    step = next(step for step in plan.steps if step.job.id == plan.last[0])
-    action, job = step.action, step.job
-    one = job.repeat_count is None and not isinstance(getattr(action, "prompt", None), list)
-    if not one or action.num_return_sequences not in (None, 1):
-        return None
-    named = False
-    for tree, root in ((action.output, "result"), (job.output, "output"), (plan.workflow.output, "output")):
-        inner = tree
-        if isinstance(tree, dict) and len(tree) == 1 and not named:
-            (inner,) = tree.values()
-        if inner is not None and not _passes(inner, root, is_text=not named):
-            return None
-        named = named or inner is not tree
-    return job.id
-
-
-def _passes(tree: Any, root: str, *, is_text: bool) -> bool:
-    """Whether an output template gives its source on unchanged; a source that is no text survives no cast to one."""
-    sole = tree.sole if isinstance(tree, Template) else None
-    if sole is None or sole.root not in (root, f"{root}[]") or sole.steps or sole.default:
-        return False
-    return sole.type is None or (is_text and sole.type.name in _TEXTS and not sole.type.is_array)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from mcnb.compose import Document
 from mcnb.errors import InvalidInputError
-from mcnb.runtime.redaction import without_tokens
 
 FORMAT = 1
 LONGEST_PROMPT = 100_000
@@ -22,8 +16,6 @@ LONGEST_PROMPT = 100_000
 
 Phase: TypeAlias = Literal["before", "after"]
 """Where in a job a run is interrupted."""
-
-LIBRARIES = ("mcnb", "torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy")
 
 
 @dataclass(frozen=True)
@@ -52,9 +44,14 @@ class GenerationRecord:
     device, dtype, dtype_reason, threads
         Where it ran.
     prompt : str or None
-        The rendered prompt, environment values blackened; None when it is too long.
+        The rendered prompt, environment values blackened; None when it is too long, or a conversation that was never
+        rendered.
     prompt_sha256 : str
         Of the prompt as the model got it.
+    now : float or None
+        What a chat template that writes the date took for now, in seconds since 1970; None without a chat.
+    turn, attempt : int, int
+        Which run of the job it was, in a loop, and which attempt of that; both count from 1.
     parameters : dict
         Every generation parameter: ``{"value": ..., "source": "user" | "document" | "model" | "library"}``.
     finish_reasons : list of str
@@ -81,6 +78,9 @@ class GenerationRecord:
     clamped: bool = False
     finish_reasons: list[str] = field(default_factory=list)
     batch_invariant: bool = True
+    now: float | None = None
+    turn: int = 1
+    attempt: int = 1
     timings: dict[str, float | None] = field(default_factory=dict)
 
 
@@ -102,6 +102,29 @@ class Answer:
     phase: Phase
     answer: Any = None
     kept: bool = False
+
+
+@dataclass
+class Way:
+    """Which way a run took at a job, where that was for the run to find out.
+
+    Attributes
+    ----------
+    job, turn : str, int
+        Where; `turn` counts from 1 and says which run of the job it was, in a loop.
+    after : list of str or None
+        Of a job that waits for any of several: those that came before it.
+    to : str or None
+        The job that a routing job led to.
+    error : dict or None
+        ``code, message`` of what it failed with, when its ``on_error`` went on without it.
+    """
+
+    job: str
+    turn: int
+    after: list[str] | None = None
+    to: str | None = None
+    error: dict[str, str] | None = None
 
 
 @dataclass
@@ -127,6 +150,8 @@ class Record:
         In the order in which they were started.
     answers : list of Answer
         What people answered to interruptions, environment values blackened; a repeated run answers the same.
+    ways : list of Way
+        Which ways it took; a repeated run takes the same.
     versions, hardware : dict
         Of the libraries and the machine.
     timings : dict
@@ -145,6 +170,7 @@ class Record:
     state: str = "pending"
     generations: list[GenerationRecord] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    ways: list[Way] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float | None] = field(default_factory=dict)
@@ -210,38 +236,3 @@ class Record:
         if not isinstance(found.document.get("source"), dict) or not isinstance(found.document.get("folder"), str):
             raise InvalidInputError("the record cannot be read: it holds no document", hint=hint)
         return found
-
-
-def describe_document(document: Document) -> dict[str, Any]:
-    """Return what a record keeps of a document."""
-    return {
-        "digest": document.digest,
-        "files": list(document.files),
-        "folder": str(document.folder),
-        "source": without_tokens(document.source),
-        "env": sorted(document.env),
-    }
-
-
-def sha256(value: Any) -> str:
-    """Return the SHA-256 of a text, or of JSON data in canonical form."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and the libraries that make a text."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """Return what machine this is."""
-    import os
-
-    return {"machine": platform.machine(), "system": platform.system(), "cpus": os.cpu_count()}

@@ -178,6 +178,11 @@ class Run(Readable):
     def _start(self) -> None:
         self._change("processing", after=("pending",))
 
+    def _begin_text(self, *, is_markdown: bool) -> None:
+        """Begin the text anew: a job starts whose pieces it is made of, maybe not for the first time."""
+        self.markdown = is_markdown
+        self._pieces = []
+
     def _progress(self, progress: Progress) -> None:
         self._emit(progress.stage, progress.to_dict())
 

@@ -20,10 +20,12 @@ from mcnb.runtime.execution import execute
 from mcnb.runtime.order import Order, make_order, with_seed
 from mcnb.runtime.pauses import check_answered
 from mcnb.runtime.plan import Pin, check_installed, make_plan, preloaded
-from mcnb.runtime.record import Record, describe_document
+from mcnb.runtime.provenance import describe_document
+from mcnb.runtime.record import Record
 from mcnb.runtime.redaction import without_blackened
 from mcnb.runtime.rows import Source, read_rows
 from mcnb.runtime.run import Run
+from mcnb.runtime.waiting import Sleep
 
 HISTORY = 200
 """Runs that are kept for looking back."""
@@ -39,10 +41,13 @@ class Runtime:
     ----------
     cache : ModelCache, optional
         The loaded models; by default those of the process.
+    sleep : callable, optional
+        Lets seconds pass between the attempts of a job and in a delay; tests have their own.
     """
 
-    def __init__(self, cache: ModelCache | None = None) -> None:
+    def __init__(self, cache: ModelCache | None = None, *, sleep: Sleep = asyncio.sleep) -> None:
         self.cache = cache if cache is not None else shared_cache()
+        self._sleep = sleep
         self._runs: deque[Run] = deque(maxlen=HISTORY)
         self._batches: weakref.WeakSet[Batch] = weakref.WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -161,7 +166,7 @@ class Runtime:
         """
         source = without_blackened(record.document["source"])
         document = document_from_source(source, Path(record.document["folder"]), environment)
-        pins = {item.job: Pin(item.model["revision"], item.device, item.dtype) for item in record.generations}
+        pins = {item.job: Pin(item.model["revision"], item.device, item.dtype, item.now) for item in record.generations}
         overrides = check_parameters(record.parameters)
         answers = tuple(record.answers)
         return self._take(
@@ -174,6 +179,7 @@ class Runtime:
                 timeout=timeout,
                 pins=pins,
                 answers=answers,
+                ways=tuple(record.ways),
             )
         )
 
@@ -186,7 +192,7 @@ class Runtime:
 
     def _started(self, order: Order, run: Run | None = None) -> Run:
         run = Run(order.record()) if run is None else run
-        self._schedule(execute(run, order, self.cache))
+        self._schedule(execute(run, order, self.cache, self._sleep))
         return run
 
     def _schedule(self, working: Coroutine[Any, Any, None]) -> None:

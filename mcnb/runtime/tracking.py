@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from mcnb.runtime.events import Event, EventLog
 from mcnb.runtime.status import Stage, Status
+from mcnb.runtime.wording import seconds_text
 
 SHORTEST = 0.5
 """Seconds from which on a speed means something."""
@@ -36,6 +37,7 @@ class StatusTracker:
         self._what = ""
         self._jobs: dict[str, _Job] = {}
         self._generating: dict[str, None] = {}
+        self._pauses: dict[str, str] = {}
         self._preparation: Event | None = None
         self._started: dict[tuple[str, str], tuple[float, int]] = {}
         self._tokens = 0
@@ -61,7 +63,7 @@ class StatusTracker:
             return self._jobs[next(iter(self._generating))].status()
         if self._preparation is not None:
             return self._prepared(self._preparation)
-        return Status("waiting", self._what)
+        return Status("waiting", next(iter(self._pauses.values()), self._what))
 
     def _take_state(self, data: dict[str, Any]) -> None:
         state = data["state"]
@@ -74,8 +76,14 @@ class StatusTracker:
             self._what = data.get("error", {}).get("message", "")
 
     def _take_job(self, event: Event) -> None:
-        if event.data["state"] in _ENDS:
-            self._forget(event.data["job"])
+        job, state = event.data["job"], event.data["state"]
+        self._pauses.pop(job, None)
+        if state in _ENDS:
+            self._forget(job)
+        elif state == "waiting":
+            self._forget(job)
+            self._pauses[job] = _pause(event.data)
+            self._preparation = None
         elif "items" in event.data:
             self._job(event).take_item(event)
 
@@ -113,6 +121,12 @@ class StatusTracker:
             units_per_second=speed,
             seconds_left=None if speed is None else (total - done) / speed,
         )
+
+
+def _pause(data: dict[str, Any]) -> str:
+    """Say what a job waits for that lets time pass."""
+    seconds = seconds_text(data["seconds"])
+    return f"{seconds} before attempt {data['attempt']} of {data['attempts']}" if "attempt" in data else seconds
 
 
 class Tracking:

@@ -45,6 +45,18 @@ def test_validating_files_folders_and_several(command: Command, folder: Path) ->
     assert command("validate", "-f", "inner", "-f", over).text.startswith(f"inner/model-compose.yaml, {over}: valid\n")
 
 
+def test_what_is_hardly_meant_is_a_warning(command: Command, folder: Path) -> None:
+    jobs = "{jobs: [{id: a}, {id: b, input: {x: '${jobs.a.output}'}}]}"
+    write(folder / "model-compose.yml", f"component: {{model: a/b, text: x}}\nworkflow: {jobs}\n")
+    result = command("validate")
+    assert result.code == 0
+    assert result.text.startswith("model-compose.yml: valid\n")
+    assert result.error == (
+        "warning: model-compose.yml:2:48: ${jobs.a.output}: 'b' does not wait for 'a', and sees nothing of it"
+        " (add 'a' to its 'depends_on')\n"
+    )
+
+
 def test_all_problems_are_told_with_their_places(command: Command, folder: Path) -> None:
     write(folder / "model-compose.yml", "component:\n  model: a/b\n  txt: hello\n  params:\n    temperature: -5\n")
     result = command("validate")

@@ -29,8 +29,8 @@ JOB_PLACES = {
     "interrupt": _JOB.format("interrupt: {{before: {{message: '{}'}}}}"),
     "for-each input": _JOB.format("type: for-each, input: '{}', do: {{}}"),
     "for-each item": _JOB.format("type: for-each, input: [1], do: {{output: '{}'}}"),
-    "condition": _JOB.format("type: if, conditions: [{{value: '{}', if_true: one}}]"),
-    "case": _JOB.format("type: switch, cases: [{{value: '{}', then: one}}]"),
+    "condition": _JOB.format("type: if, conditions: [{{value: '{}', if_true: two}}]"),
+    "case": _JOB.format("type: switch, cases: [{{value: '{}', then: two}}]"),
     "test": _JOB.format("type: filter, where: {{not: {{any: [{{value: '{}'}}]}}}}"),
     "delay": _JOB.format("type: delay, duration: '{}'"),
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from mcnb.compose.schema import HuggingFaceSource, LocalSource
 from mcnb.models.cache import ModelSpec
+from mcnb.models.chat import Prompt
 from mcnb.models.control import Control
 from mcnb.models.generation import GenerationResult, generate
 from mcnb.models.hardware import Placement
@@ -88,7 +89,7 @@ class Said:
         return self.result.finish_reasons[0]
 
 
-def say(model: LoadedModel, prompt: str = PROMPT, *, control: Control | None = None, **user: Any) -> Said:
+def say(model: LoadedModel, prompt: Prompt = PROMPT, *, control: Control | None = None, **user: Any) -> Said:
     """Generate in this thread."""
     said = Said(GenerationResult(), [], [])
 

@@ -34,6 +34,14 @@ def test_validate_says_what_there_is_and_loads_nothing(shell: Shell, write: Writ
     assert not shared_cache().loaded()
 
 
+def test_validate_warns(shell: Shell, write: Write) -> None:
+    jobs = "{jobs: [{id: a}, {id: b, depends_on: [[]]}]}"
+    write(f"component: {{model: a/b, text: x}}\nworkflow: {jobs}\n")
+    first, second, *_ = shell.good("%compose validate model-compose.yml").splitlines()
+    assert first.startswith("warning: model-compose.yml:2:28: job 'b' can never run")
+    assert second == "model-compose.yml: valid"
+
+
 def test_validate_tells_all_problems(shell: Shell, write: Write) -> None:
     write("component: {modl: a/b, txt: x}")
     error = shell.error("%compose validate")

@@ -13,7 +13,8 @@ import mcnb
 from mcnb.errors import InvalidInputError
 from mcnb.models.parameters import DEFAULTS
 from mcnb.runtime import Compose, Record, Runtime, load
-from mcnb.runtime.record import LONGEST_PROMPT, sha256
+from mcnb.runtime.provenance import sha256
+from mcnb.runtime.record import LONGEST_PROMPT
 from mcnb.runtime.wording import summary_line
 from tests.support.hub import StandInHub
 from tests.support.runs import FIRST_LINE, Models, document

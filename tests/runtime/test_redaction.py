@@ -9,7 +9,7 @@ import pytest
 from mcnb.compose import Environment
 from mcnb.errors import DocumentError
 from mcnb.runtime import Runtime, load
-from mcnb.runtime.record import sha256
+from mcnb.runtime.provenance import sha256
 from mcnb.runtime.redaction import REDACTED, blacken, without_blackened, without_tokens
 from tests.support.hub import StandInHub
 from tests.support.runs import Models, document

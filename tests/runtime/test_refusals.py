@@ -11,38 +11,13 @@ from mcnb.errors import NotSupportedError
 from mcnb.runtime import Runtime, load
 
 COMPONENT: dict[str, Any] = {"id": "m", "model": "./nowhere", "text": "${input.prompt}"}
-CHAT = {
-    "id": "m",
-    "task": "chat-completion",
-    "model": "./nowhere",
-    "action": {"messages": [{"role": "user", "content": "hello"}]},
-}
-CALL = {"id": "call", "component": "m", "input": {"prompt": "a"}}
-
-JOBS: dict[str, list[dict[str, Any]]] = {
-    "'for-each'": [{"id": "j", "type": "for-each", "input": [1], "do": {"component": "m", "input": {"prompt": "a"}}}],
-    "'if'": [{"id": "j", "type": "if", "conditions": [{"input": 1, "value": 1, "if_true": "call"}]}, CALL],
-    "'switch'": [{"id": "j", "type": "switch", "cases": [{"value": 1, "then": "call"}]}, CALL],
-    "'random-router'": [{"id": "j", "type": "random-router", "routings": [{"to": "call"}]}, CALL],
-    "'filter'": [{"id": "j", "type": "filter", "input": [1], "where": {"input": 1, "value": 1}}],
-    "'delay'": [{"id": "j", "type": "delay", "duration": "1s"}],
-    "'retry'": [{**CALL, "retry": 2}],
-    "'on_error'": [{**CALL, "on_error": "ignore"}],
-    "any-of": [CALL, {**CALL, "id": "other", "depends_on": [["call"]]}],
-}
 
 COMPONENTS: dict[str, dict[str, Any]] = {
-    "'task: chat-completion'": CHAT,
     "'driver: llamacpp'": {**COMPONENT, "driver": "llamacpp"},
     "'driver: vllm'": {**COMPONENT, "driver": "vllm"},
     "'quantization'": {**COMPONENT, "quantization": "int8"},
     "'peft_adapters'": {**COMPONENT, "peft_adapters": [{"model": "./adapter"}]},
 }
-
-
-@pytest.mark.parametrize("what", JOBS)
-def test_jobs(runtime: Runtime, what: str) -> None:
-    refused(runtime, {"workflow": {"jobs": JOBS[what]}, "components": [COMPONENT]}, what)
 
 
 @pytest.mark.parametrize("what", COMPONENTS)

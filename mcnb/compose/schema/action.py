@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -69,21 +69,24 @@ class Action(Part):
     seed: Annotated[int | Template, ExpressionOr(Annotated[int, Field(ge=0, lt=2**63)])] | None = None
     streaming: _Boolean = False
     output: Tree = None
-    return_full_text: bool | None = Field(
-        default=None, description="Whether the output begins with the prompt; true for text-generation."
-    )
 
 
 class TextGenerationAction(Action):
     """Continue a text."""
 
     prompt: TextOrTexts = Field(DEFAULT_PROMPT, validate_default=True)
+    return_full_text: bool | None = Field(
+        default=None, description="Whether the output begins with the prompt; true for text-generation."
+    )
 
 
 class TextToTextAction(Action):
     """Turn a text into another one with an encoder-decoder model."""
 
     prompt: TextOrTexts = Field(DEFAULT_PROMPT, validate_default=True)
+    return_full_text: bool | None = Field(
+        default=None, description="Whether the output begins with the prompt; true for text-generation."
+    )
 
 
 class Message(Part):
@@ -93,7 +96,11 @@ class Message(Part):
     content: Tree
 
 
+DEFAULT_MESSAGES: Any = [{"role": "user", "content": DEFAULT_PROMPT}]
+"""What a chat without messages answers."""
+
+
 class ChatCompletionAction(Action):
     """Answer a conversation."""
 
-    messages: Annotated[list[Message], Several()] | Text
+    messages: Annotated[list[Message], Several()] | Text = Field(DEFAULT_MESSAGES, validate_default=True)

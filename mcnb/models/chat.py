@@ -1,0 +1,129 @@
+"""Conversations: their rendering with a model's own chat template, and the token that ends its turn."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeAlias
+
+from mcnb.errors import InvalidInputError, UnsupportedModelError
+from mcnb.models._compat import chat_tokens
+from mcnb.models.loaded import LoadedModel
+
+_NOW = re.compile(r"""strftime_now\(\s*("[^"\\]*"|'[^'\\]*')\s*\)""")
+
+_MARK = "what was said"
+"""What the model is taken to have said, to see how the template goes on behind it."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message: who says it (``system, user, assistant, tool, developer``), and what."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A prompt that a chat template makes a text of.
+
+    Attributes
+    ----------
+    turns : tuple of Turn
+        From the first to the last.
+    now : float or None
+        Seconds since 1970: what a template that writes the date takes for now. None is the present.
+    """
+
+    turns: tuple[Turn, ...]
+    now: float | None = None
+
+    def at(self, now: float) -> Conversation:
+        """Return the same conversation at a time."""
+        return replace(self, now=now)
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The turns as chat templates read them."""
+        return [{"role": turn.role, "content": turn.content} for turn in self.turns]
+
+
+Prompt: TypeAlias = str | Conversation
+"""What a model is asked: a text that it continues as it stands, or a conversation that it answers."""
+
+
+def render_chat(loaded: LoadedModel, conversation: Conversation) -> tuple[str, list[int]]:
+    """Render a conversation up to where the model's answer begins.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+        Used by the calling thread alone.
+    conversation : Conversation
+        Of one turn at least.
+
+    Returns
+    -------
+    (str, list of int)
+        The text, and its tokens: the template writes all special tokens itself, none is added, and what a turn holds
+        is text even if it looks like one (with the versions of transformers that can tell them apart).
+
+    Raises
+    ------
+    UnsupportedModelError
+        When the model has no chat template.
+    InvalidInputError
+        When its template refuses the conversation.
+    """
+    template = _template(loaded, conversation.now)
+    if not conversation.turns:
+        raise InvalidInputError("the conversation is empty", hint="'messages' needs at least one message")
+    options = {"chat_template": template, "add_generation_prompt": True}
+    try:
+        text = loaded.tokenizer.apply_chat_template(conversation.messages, tokenize=False, **options)
+        return text, chat_tokens(loaded.tokenizer, conversation.messages, text, options)
+    except Exception as error:  # a template is a program of the model's makers: it may raise anything
+        raise InvalidInputError(
+            f"the chat template of {loaded.snapshot.name} refuses the messages: {_reason(error)}",
+            hint=f"their roles are {', '.join(turn.role for turn in conversation.turns)}; many templates want user and "
+            "assistant in turns, and some know no system",
+        ) from error
+
+
+def end_of_turn(loaded: LoadedModel) -> frozenset[int]:
+    """Return the special token that the model's template writes behind an answer, where there is one.
+
+    A converted or older model may not name it among its end tokens, and would go on with the next turn.
+    """
+    said = [{"role": "user", "content": _MARK}, {"role": "assistant", "content": _MARK}]
+    try:
+        text = loaded.tokenizer.apply_chat_template(said, tokenize=False, chat_template=_template(loaded, None))
+        _, found, behind = text.rpartition(_MARK)
+        tokens = loaded.tokenizer(behind, add_special_tokens=False, verbose=False)["input_ids"] if found else []
+    except Exception:  # a template that never shows an answer; the model's own end tokens remain
+        return frozenset()
+    return frozenset(tokens[:1]) & frozenset(loaded.tokenizer.all_special_ids)
+
+
+def _template(loaded: LoadedModel, now: float | None) -> str:
+    """Return the model's template, with the date in place of where it asks for it: a repeated run has the same."""
+    try:
+        template = loaded.tokenizer.get_chat_template()
+    except (ValueError, AttributeError):  # none, or several without a default
+        template = None
+    if not template:
+        raise UnsupportedModelError(
+            f"{loaded.snapshot.name} has no chat template, so it cannot answer messages",
+            hint="name a model that was trained for chats (often called Instruct or Chat), or use "
+            "'task: text-generation' with a prompt of your own",
+        )
+    moment = datetime.now() if now is None else datetime.fromtimestamp(now)
+    return _NOW.sub(lambda call: json.dumps(moment.strftime(call[1][1:-1]), ensure_ascii=False), template)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text.rstrip(".") if type(error).__name__ == "TemplateError" and text else f"{type(error).__name__}: {text}"
