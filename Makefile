@@ -6,7 +6,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 PROMPT ?= Once upon a time
 
-.PHONY: demo test lint types layers check bench clean
+.PHONY: demo test lint types layers check notebooks bench clean
 
 # pip itself is pinned first: its byte progress is what downloads show.
 $(VENV)/.pip: constraints.txt
@@ -39,6 +39,9 @@ layers: $(VENV)/.dev
 	$(VENV)/bin/lint-imports
 
 check: lint types layers test
+
+notebooks: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.notebooks.regenerate
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.benchmarks.overhead

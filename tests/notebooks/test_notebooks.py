@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ import nbformat
 import papermill
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+from tests.notebooks.regenerate import ANYWHERE
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 SMALL: dict[str, dict[str, Any]] = {
     "01-first-run": {"prompt": "The sea was", "seed": 3, "max_output_length": 12},
     "02-the-form": {"prompt": "The sea was", "seed": 3, "max_output_length": 12},
+    "03-jobs": {"examples": str(ROOT / "examples" / "workflows"), "seed": 3, "max_output_length": 6},
 }
 TOLD = {
     "01-first-run": ["The sea was", "seed 3", "12 out", "True"],  # repeating the record gave the same output
@@ -23,6 +28,16 @@ TOLD = {
         "seed 3",
         "12 out",
         "Baking bread begins with good flour",
+    ],
+    "03-jobs": [
+        "graph TD",
+        "slogan",
+        "'attempt': 3",
+        "context_overflow",
+        "Untitled",
+        "3. A hot oven",
+        "True",
+        "seed 3",
     ],
 }
 """What stands in the outputs then."""
@@ -63,3 +78,6 @@ def test_notebook_is_committed_with_its_outputs(path: Path) -> None:
     assert all(cell.execution_count for cell in code)
     assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
     assert "tokens in" in text_of(notebook)
+    text = path.read_text(encoding="utf-8")
+    folders = re.findall(r"&quot;folder&quot;: &quot;(.*?)&quot;", text)
+    assert [folder for folder in folders if not folder.startswith(ANYWHERE)] == [], "run: make notebooks"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from mcnb.runtime import Event
+
+_BEFORE = ""
+"""In place of a job that begins again: what it wrote before is not what is shown next."""
 
 _ENDED = ("completed", "failed", "cancelled")
 
@@ -44,8 +48,8 @@ class LiveText:
         new: list[str] = []
         anew = False
         for event in events:
-            if event.type == "job" and event.data["state"] in _ENDED:
-                self._ended.add(event.data["job"])
+            if event.type == "job":
+                self._take_job(event.data)
             if event.type != "token" or not event.data["text"]:
                 continue
             job = event.data["job"]
@@ -61,3 +65,13 @@ class LiveText:
             new.append(event.data["text"])
             self._pieces.append(event.data["text"])
         return "".join(new), anew
+
+    def _take_job(self, data: Mapping[str, Any]) -> None:
+        job = data["job"]
+        if data["state"] in _ENDED:
+            self._ended.add(job)
+        elif data["state"] == "processing" and "item" not in data:  # also a further attempt, or turn of a loop
+            self._ended.discard(job)
+            if self._source and self._source[0] == job:
+                self._source = (_BEFORE, None)
+                self._ended.add(_BEFORE)

@@ -88,3 +88,12 @@ def test_a_chain_of_jobs_in_the_form(
     assert seen.gaps == []
     post(form, "sync")
     assert seen.text == run.text
+
+
+def test_a_further_attempt_begins_anew() -> None:
+    live = LiveText()
+    live.take([ended("a", "processing"), token("a", "first try")])
+    assert live.take([ended("a", "waiting")]) == ("", False)
+    assert live.take([ended("a", "processing"), token("a", "second")]) == ("second", True)
+    assert live.take([token("a", " try")]) == (" try", False)
+    assert str(live) == "second try"
