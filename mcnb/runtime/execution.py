@@ -99,7 +99,7 @@ async def _work(
                 executing = runs.execute(jobs[name], turn, scheduler.outputs(name))
                 under_way[asyncio.create_task(executing)] = name, turn
             done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            for task in [task for task in under_way if task in done]:  # a set has no order, and a run needs one
                 outcome = task.result()
                 name, turn = under_way.pop(task)
                 scheduler.end(name, turn, outcome)

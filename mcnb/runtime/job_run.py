@@ -109,6 +109,7 @@ class JobRuns:
                 raise known
             return await self._outcome(job, turn, scope)
         except McnbError as error:
+            self.run.control.check()  # what fails in a run that was stopped is no news
             told = blacken_error(error, self.secrets)
             found = None if is_final(error, self.run.control) else handled(job, error, scope, told.message)
             if found is None:

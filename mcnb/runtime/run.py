@@ -8,7 +8,7 @@ import uuid
 from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mcnb.errors import InvalidInputError, McnbError
+from mcnb.errors import InvalidInputError, McnbError, RunCancelledError
 from mcnb.models.control import Control
 from mcnb.runtime.events import EventLog, EventType
 from mcnb.runtime.interruption import KEPT, Interruption, Pause
@@ -192,10 +192,16 @@ class Run(Readable):
         self._emit("token", {"job": job, "item": item, "text": text, "tokens": tokens, "streamed": streamed})
 
     def _finish(self, state: State, *, output: Any = None, error: McnbError | None = None) -> None:
-        """Reach the one terminal state; a second call changes nothing."""
+        """Reach the one terminal state; a second call changes nothing.
+
+        Who was told that the run is being cancelled is not told in the end that it is completed.
+        """
         with self._lock:
             if self._state in TERMINAL:
                 return
+            if self._state == "cancelling" and state == "completed":
+                state, output, error = "cancelled", None, RunCancelledError("the run was cancelled")
+                self.record.output_sha256 = None
             self.output, self.error = output, error
             self._state = self.record.state = state
             if state == "completed":
