@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+import pytest
 
 TOKEN = "test"
 START_SECONDS = 60
@@ -38,6 +41,17 @@ Comms: TypeAlias = Literal["perCommTarget", "perComm", "disabled"]
 def chromium() -> str | None:
     """Return where Chromium is, or None."""
     return next((found for name in CHROMIUM_NAMES if (found := shutil.which(name))), None)
+
+
+def needs(*modules: str) -> list[Any]:
+    """Return the marks of tests in a browser: they are skipped, with the reason, where something is missing."""
+    missing = [name for name in ("playwright", *modules) if importlib.util.find_spec(name) is None]
+    return [
+        pytest.mark.browser,
+        pytest.mark.real_model,
+        pytest.mark.skipif(chromium() is None, reason="there is no Chromium on this machine"),
+        pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}"),
+    ]
 
 
 @dataclass(frozen=True)

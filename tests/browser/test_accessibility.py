@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.forms import Form, run, write_notebook
-from tests.browser.lab import chromium, open_notebook, run_all, running_lab
+from tests.browser.lab import needs, open_notebook, run_all, running_lab
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.real_model,
-    pytest.mark.skipif(chromium() is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(importlib.util.find_spec("axe_playwright_python") is None, reason="axe is not installed"),
-    pytest.mark.skipif(importlib.util.find_spec("jupyterlab") is None, reason="jupyterlab is not installed"),
-]
+pytestmark = needs("axe_playwright_python", "jupyterlab")
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["light", "dark"])

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 
 import pytest
 
 from tests.browser.forms import Form, Opened, finish, run, write_notebook
-from tests.browser.lab import chromium, open_notebook, run_all, running_lab
+from tests.browser.lab import needs, open_notebook, run_all, running_lab
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.real_model,
-    pytest.mark.skipif(chromium() is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
-    pytest.mark.skipif(importlib.util.find_spec("jupyterlab") is None, reason="jupyterlab is not installed"),
-]
+pytestmark = needs("jupyterlab")
 
 IDLE = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 

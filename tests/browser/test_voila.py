@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
-import pytest
-
 from tests.browser.forms import Form, run, write_notebook
-from tests.browser.lab import chromium, open_page, running_voila
+from tests.browser.lab import needs, open_page, running_voila
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.real_model,
-    pytest.mark.skipif(chromium() is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
-    pytest.mark.skipif(importlib.util.find_spec("voila") is None, reason="voila is not installed"),
-]
+pytestmark = needs("voila")
 
 
 def test_the_form_is_a_web_page(tmp_path: Path) -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import nbformat
-import pytest
 
 from tests.browser.forms import Form
-from tests.browser.lab import chromium, open_notebook, run_all, running_lab
+from tests.browser.lab import needs, open_notebook, run_all, running_lab
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.real_model,
-    pytest.mark.skipif(chromium() is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
-    pytest.mark.skipif(importlib.util.find_spec("jupyterlab") is None, reason="jupyterlab is not installed"),
-]
+pytestmark = needs("jupyterlab")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "workflows" / "outline-expand-summarise" / "model-compose.yml"
 EDITED = "1. Flour and water\n2. Patience\n3. A hot oven"
