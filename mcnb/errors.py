@@ -20,6 +20,13 @@
     ├── LoopLimitError           loop_limit          a job was routed to more often than its max_run_count
     ├── RunTimeoutError          timeout             the run's own time limit passed
     ├── RunCancelledError        cancelled           somebody cancelled the run
+    ├── KernelDiedError          kernel_died         the kernel that computed the run is gone
+    ├── ServerError
+    │   ├── ServerRestartedError server_restarted    the server ended while the run was under way
+    │   ├── ServerStoppingError  server_stopping     the server is stopping and takes no more runs
+    │   └── QueueFullError       queue_full          too many runs wait already; come again later
+    ├── NotFoundError            not_found           no such run, workflow or kernel
+    ├── ConflictError            conflict            the state of a run does not allow it
     └── InternalError            internal            a defect in mcnb; never the user's fault
 
 ``code`` is the stable word that travels over HTTP and into records. ``message`` is one sentence: what is wrong and
@@ -230,6 +237,60 @@ class RunCancelledError(McnbError):
     """Somebody cancelled the run."""
 
     code = "cancelled"
+
+
+class KernelDiedError(McnbError):
+    """The kernel that computed the run is gone: it crashed, ran out of memory, or was stopped."""
+
+    code = "kernel_died"
+
+
+class ServerError(McnbError):
+    """The server could not be reached, gave a reply that cannot be understood, or cannot take the request now."""
+
+    code = "server_error"
+
+
+class ServerRestartedError(ServerError):
+    """The server ended while the run was under way."""
+
+    code = "server_restarted"
+
+
+class ServerStoppingError(ServerError):
+    """The server is stopping and takes no more runs."""
+
+    code = "server_stopping"
+
+
+class QueueFullError(ServerError):
+    """Too many runs wait already.
+
+    Parameters
+    ----------
+    message : str
+        What is full.
+    retry_after : int
+        Seconds after which it is worth trying again.
+    """
+
+    code = "queue_full"
+
+    def __init__(self, message: str, *, retry_after: int = 1, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class NotFoundError(McnbError):
+    """There is no such run, workflow or kernel."""
+
+    code = "not_found"
+
+
+class ConflictError(McnbError):
+    """The state of a run does not allow what was asked, or an idempotency key was used for another request."""
+
+    code = "conflict"
 
 
 class InternalError(McnbError):
