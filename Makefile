@@ -6,7 +6,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 PROMPT ?= Once upon a time
 
-.PHONY: demo test lint types layers check notebooks bench clean
+.PHONY: demo test lint types layers check notebooks bench reliability clean
 
 # pip itself is pinned first: its byte progress is what downloads show.
 $(VENV)/.pip: constraints.txt
@@ -45,6 +45,10 @@ notebooks: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.benchmarks.overhead
+
+# Every promise about lost runs, crashes and load, in full. A few rounds of each are part of `make test`.
+reliability: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.reliability
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
