@@ -128,7 +128,7 @@ def _budget(loaded: LoadedModel, length: int, parameters: Parameters, result: Ge
     wanted = parameters["max_output_length"]
     if loaded.is_encoder_decoder and room is not None:
         room -= 1  # the decoder's start token
-    result.output_budget = wanted if room is None else min(wanted, room)
+    result.output_budget = min(limit for limit in (wanted, room, parameters.cap) if limit is not None)
     result.clamped = result.output_budget < wanted
 
 

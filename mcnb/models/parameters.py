@@ -68,10 +68,13 @@ class Parameters:
         Every name of ``DEFAULTS`` with its value; the seed is always set.
     origins : mapping
         Where each value comes from.
+    cap : int or None
+        New tokens that whoever serves the run allows at most, whatever is asked for.
     """
 
     values: Mapping[str, Any]
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    cap: int | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]

@@ -38,7 +38,7 @@ class GenerationResult:
     prompt_tokens, output_tokens : int
         Tokens read and written; of several sequences, their sum.
     output_budget : int
-        New tokens that were allowed; less than asked for when the context was too short.
+        New tokens that were allowed; less than asked for when the context was too short, or a cap lower.
     clamped : bool
         Whether it was less.
     first_token_seconds, decode_seconds : float or None
@@ -148,7 +148,8 @@ class Rows:
             if reader.stopped:
                 self.reasons[row] = "stop_sequence"
             elif self.counts[row] >= self.result.output_budget:
-                self.reasons[row] = "context_full" if self.result.clamped else "max_output_length"
+                by_context = self.result.clamped and self.result.output_budget != self.parameters.cap
+                self.reasons[row] = "context_full" if by_context else "max_output_length"
         if self.reasons[row] is not None:
             self.say(row, reader.finish())
         return self.reasons[row] is not None

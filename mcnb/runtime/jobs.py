@@ -6,7 +6,7 @@ import asyncio
 import copy
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,7 @@ class ComponentJobs:
         lease = await model.get(run.control, run._progress)
         owner = lease.owner
         parameters = owner.parameters(run.record.parameters, call.parameters, self._seed(step, asked, number))
+        parameters = replace(parameters, cap=run.record.max_output_tokens)
         whole = returns_full_text(step) and not owner.loaded.is_encoder_decoder
         shown = job in self.shown and not call.is_batch
         streamed = shown and job in self.streamed

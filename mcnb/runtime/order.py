@@ -41,6 +41,10 @@ class Order:
         To interruptions, for a repeated run.
     ways : tuple of Way
         To take, for a repeated run.
+    run_id : str or None
+        Of the run; a fresh one when not given.
+    max_output_tokens : int or None
+        New tokens that each generation is allowed at most.
     """
 
     plan: Plan
@@ -52,17 +56,20 @@ class Order:
     pins: Mapping[str, Pin] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
     ways: tuple[Way, ...] = ()
+    run_id: str | None = None
+    max_output_tokens: int | None = None
 
     def record(self) -> Record:
         """Return the record of a new run."""
         return Record(
-            run_id=Run.new_id(),
+            run_id=self.run_id or Run.new_id(),
             workflow=self.plan.workflow.id,
             created=time.time(),
             document=self.described,
             input=self.values,
             parameters=dict(self.parameters),
             seed=self.seed,
+            max_output_tokens=self.max_output_tokens,
         )
 
 
@@ -77,6 +84,8 @@ def make_order(
     pins: Mapping[str, Pin] | None = None,
     answers: tuple[Answer, ...] = (),
     ways: tuple[Way, ...] = (),
+    run_id: str | None = None,
+    max_output_tokens: int | None = None,
 ) -> Order:
     """Check what a caller wants of a run.
 
@@ -87,11 +96,25 @@ def make_order(
     """
     if timeout is not None and not timeout > 0:  # not a number is not more than 0 either
         raise InvalidInputError(f"timeout has to be more than 0 seconds, got {timeout:g}")
+    if max_output_tokens is not None and max_output_tokens < 1:
+        raise InvalidInputError(f"max_output_tokens has to be 1 or more, got {max_output_tokens}")
     chosen = document.workflow(workflow)
     values = check_input(document.inputs(workflow), input)
     plan = make_plan(document, chosen)
     check_installed()
-    return Order(plan, values, parameters, seed, describe_document(document), timeout, pins or {}, answers, ways)
+    return Order(
+        plan,
+        values,
+        parameters,
+        seed,
+        describe_document(document),
+        timeout,
+        pins or {},
+        answers,
+        ways,
+        run_id,
+        max_output_tokens,
+    )
 
 
 def with_seed(parameters: Mapping[str, Any] | None, seed: int | None) -> tuple[dict[str, Any], int]:

@@ -146,6 +146,9 @@ class Record:
         The caller's overrides of generation parameters.
     seed : int
         Of the run; generations derive theirs from it.
+    max_output_tokens : int or None
+        New tokens that each generation was allowed at most, whatever was asked for; a generation whose budget was less
+        than asked for is ``clamped``.
     generations : list of GenerationRecord
         In the order in which they were started.
     answers : list of Answer
@@ -175,6 +178,7 @@ class Record:
     hardware: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float | None] = field(default_factory=dict)
     output_sha256: str | None = None
+    max_output_tokens: int | None = None
     format: int = FORMAT
 
     @property

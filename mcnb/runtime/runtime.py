@@ -49,6 +49,7 @@ class Runtime:
         self.cache = cache if cache is not None else shared_cache()
         self._sleep = sleep
         self._runs: deque[Run] = deque(maxlen=HISTORY)
+        self._unlisted: weakref.WeakSet[Run] = weakref.WeakSet()
         self._batches: weakref.WeakSet[Batch] = weakref.WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -69,6 +70,9 @@ class Runtime:
         seed: int | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        run_id: str | None = None,
+        keep: bool = True,
+        max_output_tokens: int | None = None,
     ) -> Run:
         """Start a run and return it at once.
 
@@ -86,6 +90,12 @@ class Runtime:
             Overrides of generation parameters for this run.
         timeout : float, optional
             Seconds from now after which the run is stopped and failed; while it is interrupted, none pass.
+        run_id : str, optional
+            The run's id, for callers that know it under one already.
+        keep : bool
+            Whether it is one of ``runs``.
+        max_output_tokens : int, optional
+            New tokens that each of its generations is allowed at most, whatever the document and `parameters` say.
 
         Returns
         -------
@@ -101,7 +111,17 @@ class Runtime:
             When what runs models is not installed.
         """
         overrides, chosen = with_seed(parameters, seed)
-        return self._take(make_order(document, workflow, input, overrides, chosen, timeout=timeout))
+        order = make_order(
+            document,
+            workflow,
+            input,
+            overrides,
+            chosen,
+            timeout=timeout,
+            run_id=run_id,
+            max_output_tokens=max_output_tokens,
+        )
+        return self._take(order, keep=keep)
 
     def batch(
         self,
@@ -180,14 +200,18 @@ class Runtime:
                 pins=pins,
                 answers=answers,
                 ways=tuple(record.ways),
+                max_output_tokens=record.max_output_tokens,
             )
         )
 
-    def _take(self, order: Order) -> Run:
-        """Start a run that is kept for looking back."""
+    def _take(self, order: Order, *, keep: bool = True) -> Run:
+        """Start a run, and keep it for looking back unless the caller does that."""
         run = Run(order.record())
         with self._lock:
-            self._runs.append(run)
+            if keep:
+                self._runs.append(run)
+            else:
+                self._unlisted.add(run)
         return self._started(order, run)
 
     def _started(self, order: Order, run: Run | None = None) -> Run:
@@ -218,7 +242,7 @@ class Runtime:
             batch.wait()
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-            runs = tuple(self._runs)
+            runs = (*self._runs, *self._unlisted)
         for run in runs:
             run.cancel()
         for run in runs:
