@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcnb.client import connect
     from mcnb.compose import Document, load_document
     from mcnb.notebook import load_ipython_extension
     from mcnb.runtime import Compose, Event, Record, Run, Runtime, load
@@ -29,6 +30,7 @@ _HOMES = {
     "Runtime": "mcnb.runtime",
     "load": "mcnb.runtime",
     "load_ipython_extension": "mcnb.notebook",
+    "connect": "mcnb.client",
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Record",
     "Run",
     "Runtime",
+    "connect",
     "load",
     "load_document",
     "load_ipython_extension",

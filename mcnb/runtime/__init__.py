@@ -30,7 +30,7 @@
 ``deadline``      a run's time limit, which stands still meanwhile
 ``execution``     the execution of a run
 ``runtime``       Runtime: owns the loaded models and the event loop of the runs
-``compose``       Compose: a Document with a Runtime, what ``mcnb.load`` returns
+``compose``       Compose: a Document with a Runtime, what ``mcnb.load`` returns; Offering: what it offers
 ``opening``       opening a compose file: ``mcnb.load``
 ``batch``         Batch: one workflow for many rows
 ``batch_row``     BatchRow: one of them
@@ -48,7 +48,7 @@
 """
 
 from mcnb.runtime.batch import Batch
-from mcnb.runtime.compose import Compose
+from mcnb.runtime.compose import Compose, Offering
 from mcnb.runtime.events import Event
 from mcnb.runtime.interruption import Interruption
 from mcnb.runtime.opening import load
@@ -62,6 +62,7 @@ __all__ = [
     "Compose",
     "Event",
     "Interruption",
+    "Offering",
     "Record",
     "Run",
     "Runtime",

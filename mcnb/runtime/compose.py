@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,32 +19,23 @@ if TYPE_CHECKING:
     from mcnb.notebook.form import RunForm
 
 
-class Compose:
-    """A compose file, ready to run in this process.
+class Offering(ABC):
+    """What can be done with compose files, whoever computes: this process, as of a ``Compose``, or a server."""
 
-    Parameters
-    ----------
-    document : Document
-        The loaded file.
-    runtime : Runtime, optional
-        By default the one of this process.
-    environment : Environment, optional
-        Where the document took the values of ``${env.NAME}`` from; needed again to repeat a record.
+    url: str | None = None
+    """The server's address; None in this process."""
 
-    Examples
-    --------
-    >>> compose = mcnb.load("model-compose.yml")  # doctest: +SKIP
-    >>> run = compose.run(prompt="Once upon a time")  # doctest: +SKIP
-    >>> run.output["generated"]  # doctest: +SKIP
-    """
+    @property
+    @abstractmethod
+    def document(self) -> Document:
+        """The loaded file."""
 
-    def __init__(
-        self, document: Document, runtime: Runtime | None = None, environment: Environment | None = None
-    ) -> None:
-        self.document = document
-        self.runtime = runtime if runtime is not None else default_runtime()
-        self.environment = environment
+    @property
+    @abstractmethod
+    def runs(self) -> tuple[Run, ...]:
+        """The runs, the newest last."""
 
+    @abstractmethod
     def submit(
         self,
         workflow: str | None = None,
@@ -71,82 +63,18 @@ class Compose:
         ------
         InvalidInputError, NotSupportedError
         """
-        return self.runtime.submit(
-            self.document,
-            workflow,
-            {**(input or {}), **inputs},
-            seed=seed,
-            parameters=parameters,
-            timeout=timeout,
-        )
 
-    def run(
-        self,
-        workflow: str | None = None,
-        input: Mapping[str, Any] | None = None,
-        *,
-        seed: int | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-        **inputs: Any,
-    ) -> Run:
-        """Run and wait. Ctrl-C cancels the run; its partial text stays in ``compose.runs[-1].text``.
-
-        Parameters are those of ``submit``.
-
-        Returns
-        -------
-        Run
-            Completed; or interrupted, where the document asks a person: ``run.resume(answer)`` goes on.
+    @abstractmethod
+    def submit_again(self, record: Record | Mapping[str, Any], *, timeout: float | None = None) -> Run:
+        """Start a run of a record again and return it at once.
 
         Raises
         ------
         McnbError
-            What the run failed with.
-        KeyboardInterrupt
-            After Ctrl-C, when computing has stopped.
+            When it cannot be.
         """
-        run = self.submit(workflow, input, seed=seed, parameters=parameters, timeout=timeout, **inputs)
-        return wait_for(run)
 
-    def repeat(self, record: Record | Mapping[str, Any], *, timeout: float | None = None) -> Run:
-        """Run a record again and wait; the text is the same.
-
-        Raises
-        ------
-        McnbError
-            As ``run``.
-        """
-        found = record if isinstance(record, Record) else Record.from_dict(record)
-        return wait_for(self.runtime.repeat(found, environment=self.environment, timeout=timeout))
-
-    def form(self, workflow: str | None = None, values: Mapping[str, Any] | None = None, **inputs: Any) -> RunForm:
-        """Return a form for the file's workflows; a notebook cell shows it.
-
-        Parameters
-        ----------
-        workflow : str, optional
-            The one shown first; by default the default one.
-        values : mapping, optional
-            What its inputs show first; needed only for names that are not identifiers or are those of parameters here.
-        **inputs
-            The same by name.
-
-        Raises
-        ------
-        InvalidInputError
-            When there is no such workflow or input.
-        UnsupportedModelError
-            When the widgets are not installed.
-        """
-        try:
-            from mcnb.notebook.form import RunForm
-        except ImportError as error:
-            raise UnsupportedModelError(
-                f"the form needs {error.name}, which is not installed", hint="pip install 'mcnb[kernel]'"
-            ) from error
-        return RunForm(self, workflow, {**(values or {}), **inputs})
-
+    @abstractmethod
     def batch(
         self,
         rows: Source,
@@ -186,20 +114,169 @@ class Compose:
         >>> batch.wait()  # doctest: +SKIP
         >>> batch.to_pandas()  # doctest: +SKIP
         """
-        return self.runtime.batch(self.document, rows, workflow, seed=seed, parameters=parameters)
+
+    def run(
+        self,
+        workflow: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **inputs: Any,
+    ) -> Run:
+        """Run and wait. Ctrl-C cancels the run; its partial text stays in ``compose.runs[-1].text``.
+
+        Parameters are those of ``submit``.
+
+        Returns
+        -------
+        Run
+            Completed; or interrupted, where the document asks a person: ``run.resume(answer)`` goes on.
+
+        Raises
+        ------
+        McnbError
+            What the run failed with.
+        KeyboardInterrupt
+            After Ctrl-C, when computing has stopped.
+        """
+        run = self.submit(workflow, input, seed=seed, parameters=parameters, timeout=timeout, **inputs)
+        return wait_for(run)
+
+    def repeat(self, record: Record | Mapping[str, Any], *, timeout: float | None = None) -> Run:
+        """Run a record again and wait; the text is the same.
+
+        Raises
+        ------
+        McnbError
+            As ``run``.
+        """
+        return wait_for(self.submit_again(record, timeout=timeout))
+
+    def form(self, workflow: str | None = None, values: Mapping[str, Any] | None = None, **inputs: Any) -> RunForm:
+        """Return a form for the file's workflows; a notebook cell shows it.
+
+        Parameters
+        ----------
+        workflow : str, optional
+            The one shown first; by default the default one.
+        values : mapping, optional
+            What its inputs show first; needed only for names that are not identifiers or are those of parameters here.
+        **inputs
+            The same by name.
+
+        Raises
+        ------
+        InvalidInputError
+            When there is no such workflow or input.
+        UnsupportedModelError
+            When the widgets are not installed.
+        """
+        try:
+            from mcnb.notebook.form import RunForm
+        except ImportError as error:
+            raise UnsupportedModelError(
+                f"the form needs {error.name}, which is not installed", hint="pip install 'mcnb[kernel]'"
+            ) from error
+        return RunForm(self, workflow, {**(values or {}), **inputs})
+
+    @property
+    def workflows(self) -> tuple[str, ...]:
+        """The ids of the workflows."""
+        return tuple(workflow.id for workflow in self.document.workflows)
+
+    def chosen(self, workflow: str | None = None) -> tuple[Document, str]:
+        """Return the document that a workflow, or the default one, is in, and its id there.
+
+        Raises
+        ------
+        InvalidInputError
+            When there is none of that id, or no default among several.
+        """
+        return self.document, self.document.workflow(workflow).id
+
+    def inputs(self, workflow: str | None = None) -> Inputs:
+        """Return what a workflow asks for."""
+        document, name = self.chosen(workflow)
+        return document.inputs(name)
+
+    def schema(self, workflow: str | None = None) -> dict[str, Any]:
+        """Return the JSON Schema of a workflow's input."""
+        document, name = self.chosen(workflow)
+        return input_schema(document.inputs(name), document.workflow(name))
+
+
+class Compose(Offering):
+    """A compose file, ready to run in this process.
+
+    Parameters
+    ----------
+    document : Document
+        The loaded file.
+    runtime : Runtime, optional
+        By default the one of this process.
+    environment : Environment, optional
+        Where the document took the values of ``${env.NAME}`` from; needed again to repeat a record.
+
+    Examples
+    --------
+    >>> compose = mcnb.load("model-compose.yml")  # doctest: +SKIP
+    >>> run = compose.run(prompt="Once upon a time")  # doctest: +SKIP
+    >>> run.output["generated"]  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, document: Document, runtime: Runtime | None = None, environment: Environment | None = None
+    ) -> None:
+        self._document = document
+        self.runtime = runtime if runtime is not None else default_runtime()
+        self.environment = environment
+
+    @property
+    def document(self) -> Document:
+        """The loaded file."""
+        return self._document
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs of this process, the newest last."""
         return self.runtime.runs
 
-    def inputs(self, workflow: str | None = None) -> Inputs:
-        """Return what a workflow asks for."""
-        return self.document.inputs(workflow)
+    def submit(  # noqa: D102 - as of an Offering
+        self,
+        workflow: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **inputs: Any,
+    ) -> Run:
+        return self.runtime.submit(
+            self.document,
+            workflow,
+            {**(input or {}), **inputs},
+            seed=seed,
+            parameters=parameters,
+            timeout=timeout,
+        )
 
-    def schema(self, workflow: str | None = None) -> dict[str, Any]:
-        """Return the JSON Schema of a workflow's input."""
-        return input_schema(self.document.inputs(workflow), self.document.workflow(workflow))
+    def submit_again(  # noqa: D102 - as of an Offering
+        self, record: Record | Mapping[str, Any], *, timeout: float | None = None
+    ) -> Run:
+        found = record if isinstance(record, Record) else Record.from_dict(record)
+        return self.runtime.repeat(found, environment=self.environment, timeout=timeout)
+
+    def batch(  # noqa: D102 - as of an Offering
+        self,
+        rows: Source,
+        workflow: str | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Batch:
+        return self.runtime.batch(self.document, rows, workflow, seed=seed, parameters=parameters)
 
     def __repr__(self) -> str:
         lines = []

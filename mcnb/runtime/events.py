@@ -61,6 +61,15 @@ class EventLog(Changes):
             self._closed = last
             self.lock.notify_all()
 
+    def take(self, event: Event, *, last: bool = False) -> None:
+        """Add an event of another log, with its own time and the number that is next here; otherwise as ``add``."""
+        with self.lock:
+            if self._closed or event.id != len(self._events) + 1:
+                return
+            self._events.append(event)
+            self._closed = last
+            self.lock.notify_all()
+
     @property
     def closed(self) -> bool:
         """Whether the last event is there."""

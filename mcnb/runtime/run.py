@@ -61,7 +61,7 @@ class Run(Readable):
         self._pieces: list[str] = []
         self._tracking = Tracking(self._log)
         self._pause: Pause | None = None
-        self._emit("state", {"state": "pending"})
+        self._open()
 
     @staticmethod
     def new_id() -> str:
@@ -153,6 +153,10 @@ class Run(Readable):
         return mimebundle(self, name="run")
 
     # --- what the runtime uses --------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Begin the log."""
+        self._emit("state", {"state": "pending"})
 
     def _emit(self, kind: EventType, data: dict[str, Any]) -> None:
         self._log.add(kind, data)

@@ -11,7 +11,7 @@ from mcnb.errors import InvalidInputError, NotSupportedError
 from mcnb.notebook.form.follower import Follower
 from mcnb.notebook.form.reading import read_inputs, read_parameters, read_seed
 from mcnb.notebook.form.variables import look_up
-from mcnb.runtime import Compose
+from mcnb.runtime import Offering
 from mcnb.runtime.batch import Batch, BatchRow
 
 SHOWN_ROWS = 200
@@ -28,15 +28,15 @@ class Batches:
 
     Parameters
     ----------
-    compose : Compose
-        The loaded file.
+    compose : Offering
+        The loaded file, or what a server offers.
     follower : Follower
         Watches the batch.
     tell : callable
         Gets the rows that changed, and how the batch stands when that is to be kept.
     """
 
-    def __init__(self, compose: Compose, follower: Follower, tell: Tell) -> None:
+    def __init__(self, compose: Offering, follower: Follower, tell: Tell) -> None:
         self.compose = compose
         self.batch: Batch | None = None
         self._follower = follower

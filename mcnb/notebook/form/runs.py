@@ -11,7 +11,7 @@ from mcnb.notebook.form.reading import read_inputs, read_parameters, read_seed
 from mcnb.notebook.form.shown_run import ShownRun
 from mcnb.notebook.form.snippets import snippets
 from mcnb.notebook.form.spec import raw
-from mcnb.runtime import Compose
+from mcnb.runtime import Offering
 from mcnb.runtime.interruption import KEPT
 
 REMEMBERED = 50
@@ -23,11 +23,11 @@ class FormRuns:
 
     Parameters
     ----------
-    compose : Compose
-        The loaded file.
+    compose : Offering
+        The loaded file, or what a server offers.
     """
 
-    def __init__(self, compose: Compose) -> None:
+    def __init__(self, compose: Offering) -> None:
         self.compose = compose
         self.items: deque[ShownRun] = deque(maxlen=REMEMBERED)
 
@@ -72,7 +72,7 @@ class FormRuns:
             When it cannot be.
         """
         first = self.find(run)
-        again = self.compose.runtime.repeat(first.run.record, environment=self.compose.environment)
+        again = self.compose.submit_again(first.run.record)
         return self._kept(ShownRun(again, first.held, first.overrides, first.parameters))
 
     def _kept(self, item: ShownRun) -> ShownRun:

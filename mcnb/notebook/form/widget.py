@@ -19,7 +19,7 @@ from mcnb.notebook.form.shown_run import ShownRun
 from mcnb.notebook.form.spec import workflows
 from mcnb.notebook.form.static_copy import StaticCopy
 from mcnb.notebook.form.variables import offered
-from mcnb.runtime import Compose, Run
+from mcnb.runtime import Offering, Run
 
 
 class RunForm(FormModel):
@@ -33,8 +33,8 @@ class RunForm(FormModel):
 
     Parameters
     ----------
-    compose : Compose
-        The loaded file.
+    compose : Offering
+        The loaded file, or what a server offers.
     workflow : str, optional
         The one shown first; by default the default one.
     values : mapping, optional
@@ -46,7 +46,7 @@ class RunForm(FormModel):
         Those started here, the newest last.
     """
 
-    def __init__(self, compose: Compose, workflow: str | None = None, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, compose: Offering, workflow: str | None = None, values: Mapping[str, Any] | None = None) -> None:
         self.lock = threading.RLock()
         self._follower = Follower()
         self._copy = StaticCopy()

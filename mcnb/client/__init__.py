@@ -1,0 +1,18 @@
+"""Runs on a server, from elsewhere: the same objects as in one's own process, over HTTP.
+
+============  ==============================================================================
+``address``   where a server is, and its token
+``server``    its replies, asked for again where the connection breaks
+``replies``   what an error reply says, as one of mcnb's errors
+``served``    the workflows of a server, and the documents they are in
+``feed``      the events of a run, read in a thread, whatever happens to the connection
+``run``       RemoteRun: a Run that is computed on a server
+``requests``  what a RemoteCompose asks a server for
+``compose``   RemoteCompose: what ``mcnb.connect`` returns
+============  ==============================================================================
+"""
+
+from mcnb.client.compose import RemoteCompose, connect
+from mcnb.client.run import RemoteRun
+
+__all__ = ["RemoteCompose", "RemoteRun", "connect"]

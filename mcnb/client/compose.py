@@ -1,0 +1,311 @@
+"""RemoteCompose: the workflows of a server; what ``mcnb.connect`` returns."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from mcnb.client import requests
+from mcnb.client.address import Address
+from mcnb.client.run import RemoteRun
+from mcnb.client.served import Found, Served, Shown
+from mcnb.client.server import Server
+from mcnb.compose import Document
+from mcnb.errors import InvalidInputError, NotFoundError, ServerError
+from mcnb.runtime import Batch, Offering, Record, Run
+from mcnb.runtime.batch_row import BatchRow
+from mcnb.runtime.order import with_seed
+from mcnb.runtime.pauses import check_answered
+from mcnb.runtime.plan import make_plan
+from mcnb.runtime.rows import Source, read_rows
+from mcnb.runtime.runtime import HISTORY
+
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def connect(url: str, token: str | None = None, *, timeout: float = 30) -> RemoteCompose:
+    """Connect to a server that runs mcnb: its models compute, and the objects are those of this process.
+
+    Parameters
+    ----------
+    url : str
+        Of a Jupyter server with mcnb, or of ``mcnb up``: ``http://gpu-box:8888``. As copied from a browser, ``/lab``
+        and ``?token=...`` may stand behind it.
+    token : str, optional
+        The server's; by default that of the URL, else ``MCNB_TOKEN`` or ``JUPYTER_TOKEN`` of the environment.
+    timeout : float
+        Seconds for one request; runs may take as long as they like.
+
+    Returns
+    -------
+    RemoteCompose
+
+    Raises
+    ------
+    InvalidInputError
+        When the URL is none.
+    ServerError
+        When the server cannot be reached, has no mcnb, or does not accept the token.
+    NotSupportedError
+        When what talks to servers is not installed.
+
+    Examples
+    --------
+    >>> compose = mcnb.connect("http://gpu-box:8888", token="...")  # doctest: +SKIP
+    >>> compose.run(prompt="Once upon a time").output  # doctest: +SKIP
+    """
+    server = Server(Address.of(url, token), timeout)
+    try:
+        server.recognize()
+        return RemoteCompose(server)
+    except BaseException:
+        server.close()
+        raise
+
+
+class RemoteCompose(Offering):
+    """The workflows of a server, as ``Compose`` offers those of a file.
+
+    Made by ``mcnb.connect``. Safe to use from any thread. Its connections are closed by ``close``, at the end of a
+    ``with`` block, or when nothing refers to it any more.
+
+    Parameters
+    ----------
+    server : Server
+        Computes.
+    served : Served, optional
+        What it offers.
+    only : Document, optional
+        Offer the workflows of this one of its documents alone, under the ids they have there.
+
+    Attributes
+    ----------
+    url : str
+        The server's address.
+    """
+
+    def __init__(self, server: Server, served: Served | None = None, only: Document | None = None) -> None:
+        self.url = server.url
+        self._server = server
+        self._served = Served(server) if served is None else served
+        self._only = only
+        self._runs: deque[RemoteRun] = deque(maxlen=HISTORY)
+        self._lock = threading.Lock()
+
+    # --- what is offered --------------------------------------------------------------------------------------------
+
+    @property
+    def workflows(self) -> tuple[str, ...]:
+        """The ids of the workflows."""
+        if self._only is not None:
+            return tuple(workflow.id for workflow in self._only.workflows)
+        return self._served.ids
+
+    @property
+    def document(self) -> Document:
+        """The server's compose file; of several, the one with the default workflow.
+
+        Environment values are not those of the server, which it tells nobody.
+        """
+        return self._only if self._only is not None else self._served.find().document
+
+    def chosen(self, workflow: str | None = None) -> tuple[Document, str]:
+        """Return the document that a workflow, or the default one, is in, and its id there."""
+        found = self._find(workflow)
+        return found.document, found.name
+
+    def refresh(self) -> None:
+        """Ask the server again what it offers: its files may have been changed."""
+        self._served.refresh()
+
+    def _find(self, workflow: str | None) -> Found:
+        if self._only is None:
+            return self._served.find(workflow)
+        name = self._only.workflow(workflow).id
+        return next(item for item in self._served.all() if (item.document, item.name) == (self._only, name))
+
+    # --- runs -------------------------------------------------------------------------------------------------------
+
+    def submit(  # noqa: D102 - as of an Offering
+        self,
+        workflow: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        **inputs: Any,
+    ) -> Run:
+        values = {**(input or {}), **inputs}
+        public, name, shown = self._place(workflow)
+        body = requests.take(
+            self._server,
+            workflow=public,
+            input=values,
+            seed=seed,
+            parameters=parameters,
+            timeout=timeout,
+            priority="interactive",
+        )
+        return self._followed_run(body, name, values, parameters or {}, shown)
+
+    def submit_again(  # noqa: D102 - as of an Offering
+        self, record: Record | Mapping[str, Any], *, timeout: float | None = None
+    ) -> Run:
+        found = record if isinstance(record, Record) else Record.from_dict(record)
+        if timeout is None and _RUN_ID.fullmatch(found.run_id):
+            try:
+                body = requests.retry(self._server, found.run_id)
+            except NotFoundError:
+                pass  # a run of another server, or of none
+            else:
+                public = str(body.get("workflow_id"))
+                shown = self._shown(public) if public in self._served.ids else {}
+                return self._followed_run(body, found.workflow, found.input, found.parameters, shown)
+        place = self._of_digest(found)
+        given = {key: value for key, value in found.parameters.items() if key != "seed"}
+        body = requests.take(
+            self._server,
+            workflow=place.id,
+            input=found.input,
+            seed=found.seed,
+            parameters=given,
+            timeout=timeout,
+            priority="interactive",
+        )
+        return self._followed_run(body, place.name, found.input, found.parameters, place.shown)
+
+    def find(self, run_id: str) -> Run:
+        """Return a run of the server, of whatever caller, and follow it from its beginning.
+
+        Raises
+        ------
+        NotFoundError
+            When the server knows no such run.
+        """
+        if not _RUN_ID.fullmatch(run_id):
+            raise NotFoundError(f"there is no run '{run_id}'")
+        body = requests.look(self._server, run_id)
+        public = str(body.get("workflow_id"))
+        name, shown = public, self._shown(public) if public in self._served.ids else {}
+        values = body.get("input")
+        return self._followed_run(body, name, values if isinstance(values, dict) else {}, {}, shown)
+
+    def batch(  # noqa: D102 - as of an Offering
+        self,
+        rows: Source,
+        workflow: str | None = None,
+        *,
+        seed: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Batch:
+        overrides, chosen = with_seed(parameters, seed)
+        found = self._find(workflow)
+        plan = make_plan(found.document, found.document.workflow(found.name))
+        check_answered(plan)
+        inputs = found.document.inputs(found.name)
+        values = read_rows(rows, inputs)
+        shown = found.shown
+        given = {key: value for key, value in overrides.items() if key != "seed"}
+        # a seed that nobody gave leaves those that the document says
+        own = (
+            seed is None and "seed" not in overrides and any(_says_a_seed(step.action) for step in plan.calls.values())
+        )
+        made: list[Batch] = []
+
+        def start(row: BatchRow) -> Run:
+            body = requests.take(
+                self._server,
+                workflow=found.id,
+                input=row.input,
+                seed=None if own else row.seed,
+                parameters=given,
+                priority="bulk",
+                is_wanted=lambda: not made or made[0].state == "processing",
+            )
+            return RemoteRun(self._server, body, workflow=found.name, input=row.input, parameters=given, shown=shown)
+
+        made.append(Batch(values, chosen, inputs.names, start, _in_thread))
+        return made[0]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that were started here, the newest last; those of batches are not among them."""
+        with self._lock:
+            return tuple(self._runs)
+
+    def under_way(self) -> list[dict[str, Any]]:
+        """Return what the server tells of its runs that are not done, whoever started them; the oldest first."""
+        return requests.under_way(self._server)
+
+    # --- the form -----------------------------------------------------------------------------------------------------
+
+    def form(self, workflow: str | None = None, values: Mapping[str, Any] | None = None, **inputs: Any) -> Any:
+        """Return a form for the workflows of one of the server's files, as of a ``Compose``."""
+        if self._only is None:
+            document, name = self.chosen(workflow)
+            return RemoteCompose(self._server, self._served, document).form(name, values, **inputs)
+        return super().form(workflow, values, **inputs)
+
+    # --- the connection -----------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connections. Runs that are not done end here as failed; at the server they go on."""
+        self._server.close()
+
+    def __enter__(self) -> RemoteCompose:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{self.url}: {', '.join(self.workflows) or 'no workflow'}"
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _place(self, workflow: str | None) -> tuple[str, str, Shown]:
+        """Return a workflow's id for the server, its id in its document, and which jobs' text is its own."""
+        try:
+            found = self._find(workflow)
+        except ServerError:  # the document is of no use here; the server knows what to do with it
+            public = self._served.id_of(workflow)
+            return public, public, {}
+        return found.id, found.name, found.shown
+
+    def _shown(self, public: str) -> Shown:
+        try:
+            return self._served.find(public).shown
+        except ServerError:
+            return {}
+
+    def _of_digest(self, record: Record) -> Found:
+        digest = record.document.get("digest")
+        for found in self._served.all():
+            if found.document.digest == digest and found.name == record.workflow:
+                return found
+        raise InvalidInputError(
+            f"the server at {self.url} has no document like that of the record",
+            hint="repeat it where it was made, or give the server the same compose file",
+        )
+
+    def _followed_run(
+        self, body: Mapping[str, Any], name: str, input: Mapping[str, Any], parameters: Mapping[str, Any], shown: Shown
+    ) -> Run:
+        run = RemoteRun(self._server, body, workflow=name, input=input, parameters=parameters, shown=shown)
+        with self._lock:
+            self._runs.append(run)
+        return run
+
+
+def _says_a_seed(action: Any) -> bool:
+    return getattr(action, "seed", None) is not None
+
+
+def _in_thread(working: Coroutine[Any, Any, None]) -> None:
+    """Work in a thread of its own, which ends with the work."""
+    threading.Thread(target=lambda: asyncio.run(working), name="mcnb-remote-batch", daemon=True).start()
