@@ -1,4 +1,4 @@
-"""The command: ``mcnb run | repeat | validate | schema | graph | render | models``.
+"""The command: ``mcnb run | repeat | validate | schema | graph | render | models | up | down | ps | logs``.
 
 ===============  ===========================================================
 ``group``        the command itself, its errors and exit codes
@@ -6,6 +6,8 @@
 ``asking``       answers to a run that is interrupted
 ``document``     ``mcnb validate | schema | graph | render``
 ``models``       ``mcnb models list | fetch | estimate | remove``
+``up``           ``mcnb up``
+``services``     ``mcnb down | ps | logs``
 ``options``      options that several commands share
 ``terminal``     progress lines, streamed text, the quiet last line
 ``background``   work on models outside of a run

@@ -22,6 +22,10 @@ _COMMANDS = {
     "graph": "mcnb.cli.document",
     "render": "mcnb.cli.document",
     "models": "mcnb.cli.models",
+    "up": "mcnb.cli.up",
+    "down": "mcnb.cli.services",
+    "ps": "mcnb.cli.services",
+    "logs": "mcnb.cli.services",
 }
 
 
