@@ -98,7 +98,7 @@ def delete(connection: sa.Connection, run_id: str) -> None:
     if row.state not in TERMINAL:
         raise ConflictError(f"the run {run_id} is {row.state}", hint="cancel it first")
     connection.execute(sa.delete(RUNS).where(RUNS.c.number == row.number))
-    _tidy(connection)
+    _drop_unused_documents(connection)
 
 
 def retain(connection: sa.Connection, *, max_age: float | None, max_count: int | None, now: float) -> int:
@@ -111,12 +111,10 @@ def retain(connection: sa.Connection, *, max_age: float | None, max_count: int |
         kept = sa.select(RUNS.c.number).where(finished).order_by(RUNS.c.number.desc()).limit(max_count)
         count += connection.execute(sa.delete(RUNS).where(finished, RUNS.c.number.not_in(kept))).rowcount
     if count:
-        _tidy(connection)
+        _drop_unused_documents(connection)
     return count
 
 
-def _tidy(connection: sa.Connection) -> None:
+def _drop_unused_documents(connection: sa.Connection) -> None:
     unused = sa.exists().where(RUNS.c.document == DOCUMENTS.c.number)
     connection.execute(sa.delete(DOCUMENTS).where(~unused))
-    # Gives the room back to the disk: a page for each row without columns, which SQLAlchemy would not fetch.
-    connection.connection.cursor().execute("PRAGMA incremental_vacuum").fetchall()

@@ -80,8 +80,8 @@ def _keep_a_journal(engine: sa.Engine, path: Path, new: bool) -> None:
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
-        if new:  # before the first page is written, or never: what is deleted can then be given back to the disk
-            cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if new:  # before the first page is written, or never: the room of what is deleted goes back to the disk
+            cursor.execute("PRAGMA auto_vacuum = FULL")
         mode = cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     finally:
         connection.close()

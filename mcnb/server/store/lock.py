@@ -6,6 +6,7 @@ exclusive mode would shut out the store's own readers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -45,8 +46,9 @@ class FileLock:
                 f"the run database {database} cannot be locked: {error.strerror}",
                 hint="put it on a local disk",
             ) from None
-        os.ftruncate(self._file, 0)
-        os.write(self._file, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without the number
+            os.ftruncate(self._file, 0)
+            os.write(self._file, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Give the lock back."""
