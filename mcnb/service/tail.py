@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from mcnb.errors import InvalidInputError
 
@@ -28,28 +30,27 @@ def last_lines(path: Path, number: int) -> list[str]:
 def follow_lines(path: Path, pause: Callable[[], object] = lambda: time.sleep(0.2)) -> Iterator[str]:
     """Return the lines that are added to a file from now on, also when it is replaced by a new one."""
     stream = path.open(encoding="utf-8", errors="replace")
-    stream.seek(0, 2)
-    begun = ""
-    while True:
-        part = stream.readline()
-        if part:
+    try:
+        stream.seek(0, os.SEEK_END)
+        begun = ""
+        while True:
+            is_old = _is_replaced(path, stream)  # asked first: what is read after that is all there will be
+            part = stream.readline()
             begun += part
             if begun.endswith("\n"):
                 yield begun.rstrip("\n")
                 begun = ""
-            continue
-        try:
-            replaced = path.stat().st_ino != _inode(stream)
-        except OSError:
-            replaced = False  # between two files
-        if replaced and not stream.readline():
-            stream.close()
-            stream = path.open(encoding="utf-8", errors="replace")
-            continue
-        pause()
+            elif is_old and not part:
+                stream.close()
+                stream = path.open(encoding="utf-8", errors="replace")
+            elif not part:
+                pause()
+    finally:
+        stream.close()
 
 
-def _inode(stream: object) -> int:
-    import os
-
-    return os.fstat(stream.fileno()).st_ino  # type: ignore[attr-defined]
+def _is_replaced(path: Path, stream: IO[str]) -> bool:
+    try:
+        return path.stat().st_ino != os.fstat(stream.fileno()).st_ino
+    except OSError:
+        return False  # between two files

@@ -1,0 +1,1 @@
+from tests.support.runs import home, models  # noqa: F401
