@@ -8,12 +8,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mcnb.compose import Document, Environment, Inputs, load_document, parse_pair, parse_text_value
+from mcnb.compose import Document, Environment, load_document, parse_pair, parse_text_value
 from mcnb.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from mcnb.client import RemoteCompose
+    from mcnb.runtime import Offering
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -63,7 +67,60 @@ def document_options(command: _Command) -> _Command:
     return wrapped  # type: ignore[return-value]
 
 
-def read_input(document: Document, workflow: str | None, whole: str | None, pairs: tuple[str, ...]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ServerOptions:
+    """The server that the options name, if any.
+
+    Attributes
+    ----------
+    url : str or None
+        None: this process computes.
+    token : str or None
+        As given.
+    """
+
+    url: str | None
+    token: str | None
+
+    def connect(self, *, files: tuple[str, ...] = (), environment: Environment) -> RemoteCompose | None:
+        """Connect to it; return None where none is named.
+
+        Raises
+        ------
+        InvalidInputError
+            When something is given that the server has of its own.
+        ServerError
+            When it cannot be reached, has no mcnb, or does not accept the token.
+        """
+        if self.url is None:
+            if self.token is not None:
+                raise InvalidInputError("--token belongs to a server", hint="name it with --url")
+            return None
+        if files:
+            raise InvalidInputError("--url and -f exclude each other", hint="the server has its own compose files")
+        if environment.files or environment.overrides:
+            given = "--env-file" if environment.files else "-e"
+            raise InvalidInputError(f"--url and {given} exclude each other", hint="the server has values of its own")
+        from mcnb.client import connect
+
+        return connect(self.url, self.token)
+
+
+def server_options(command: _Command) -> _Command:
+    """Add ``--url`` and ``--token``; the command gets a ``server``."""
+
+    @click.option("--url", metavar="URL", help="Run on this server, like http://gpu-box:8888.")
+    @click.option("--token", metavar="TOKEN", help="The server's; MCNB_TOKEN or JUPYTER_TOKEN otherwise.")
+    @functools.wraps(command)
+    def wrapped(url: str | None, token: str | None, **rest: Any) -> Any:
+        return command(server=ServerOptions(url, token), **rest)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def read_input(
+    document: Document | Offering, workflow: str | None, whole: str | None, pairs: tuple[str, ...]
+) -> dict[str, Any]:
     """Put ``--input`` and ``-i`` together; values of ``-i`` get the type of the workflow's input.
 
     Raises
@@ -74,7 +131,9 @@ def read_input(document: Document, workflow: str | None, whole: str | None, pair
     values = read_json(whole, "--input") if whole is not None else {}
     if not isinstance(values, dict):
         raise InvalidInputError("--input has to be a JSON object of names to values")
-    inputs: Inputs = document.inputs(workflow)
+    if not pairs:
+        return values
+    inputs = document.inputs(workflow)
     for text in pairs:
         name, value = parse_pair(text, "-i")
         values[name] = parse_text_value(inputs, name, value)

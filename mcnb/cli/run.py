@@ -10,7 +10,15 @@ from typing import Any
 import click
 
 from mcnb.cli.asking import Answers
-from mcnb.cli.options import OpenDocument, document_options, environment_options, read_input, read_json
+from mcnb.cli.options import (
+    OpenDocument,
+    ServerOptions,
+    document_options,
+    environment_options,
+    read_input,
+    read_json,
+    server_options,
+)
 from mcnb.cli.output_file import OutputFile
 from mcnb.cli.terminal import Terminal
 from mcnb.compose import Environment
@@ -43,9 +51,11 @@ def _output_options(command: Any) -> Any:
 @click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="Generation parameter of this run.")
 @click.option("--seed", type=int, metavar="N", help="For the same text again; drawn and recorded otherwise.")
 @_output_options
+@server_options
 @document_options
 def run(
     open_document: OpenDocument,
+    server: ServerOptions,
     workflow: str | None,
     pairs: tuple[str, ...],
     whole: str | None,
@@ -62,10 +72,20 @@ def run(
     \b
     mcnb run -i prompt="Once upon a time"
     mcnb run -f model-compose.yml --input '{"prompt": "Hello"}' --seed 7 -p temperature=0.2 --json
+    mcnb run --url http://gpu-box:8888 -i prompt="Once upon a time"
     """  # noqa: D301 - the \b is for click: it keeps the lines that follow
+    given = dict(map(parse_parameter, parameters))
+    remote = server.connect(files=open_document.files, environment=open_document.environment)
+    if remote is not None:
+        with remote:
+            values = read_input(remote, workflow, whole, pairs)
+            show_run(
+                lambda: remote.submit(workflow, values, seed=seed, parameters=given, timeout=timeout),
+                **show,
+            )
+        return
     document = open_document()
     values = read_input(document, workflow, whole, pairs)
-    given = dict(map(parse_parameter, parameters))
     show_run(
         lambda: default_runtime().submit(document, workflow, values, seed=seed, parameters=given, timeout=timeout),
         **show,
@@ -75,8 +95,9 @@ def run(
 @click.command()
 @click.argument("file", metavar="RECORD")
 @_output_options
+@server_options
 @environment_options
-def repeat(file: str, environment: Environment, timeout: float | None, **show: Any) -> None:
+def repeat(file: str, environment: Environment, server: ServerOptions, timeout: float | None, **show: Any) -> None:
     """Run a record again: the same text.
 
     RECORD is a file that 'mcnb run --record' wrote, or - for standard input. A record holds no environment values;
@@ -88,6 +109,11 @@ def repeat(file: str, environment: Environment, timeout: float | None, **show: A
     if not isinstance(data, dict):
         raise InvalidInputError(f"{file}: not a record", hint="'mcnb run --record' writes one")
     record = Record.from_dict(data)
+    remote = server.connect(environment=environment)
+    if remote is not None:
+        with remote:
+            show_run(lambda: remote.submit_again(record, timeout=timeout), **show)
+        return
     show_run(lambda: default_runtime().repeat(record, environment=environment, timeout=timeout), **show)
 
 

@@ -88,6 +88,8 @@ class RemoteCompose(Offering):
         The server's address.
     """
 
+    url: str
+
     def __init__(self, server: Server, served: Served | None = None, only: Document | None = None) -> None:
         self.url = server.url
         self._server = server
@@ -238,9 +240,25 @@ class RemoteCompose(Offering):
         with self._lock:
             return tuple(self._runs)
 
+    def served(self, run: Run) -> tuple[str, str] | None:
+        """Return the server's address, and by which id it knows the workflow of a run."""
+        return self.url, run.served_as if isinstance(run, RemoteRun) else run.workflow
+
     def under_way(self) -> list[dict[str, Any]]:
         """Return what the server tells of its runs that are not done, whoever started them; the oldest first."""
         return requests.under_way(self._server)
+
+    def cancel(self, run_id: str) -> str:
+        """Stop a run of the server, whoever started it, and return its state then.
+
+        Raises
+        ------
+        NotFoundError, ConflictError
+            When the server knows no such run, or it has ended already.
+        """
+        if not _RUN_ID.fullmatch(run_id):
+            raise NotFoundError(f"there is no run '{run_id}'")
+        return str(requests.cancel(self._server, run_id).get("status"))
 
     # --- the form -----------------------------------------------------------------------------------------------------
 

@@ -90,6 +90,11 @@ def look(server: Server, run_id: str) -> dict[str, Any]:
     return _a_run(server, server.get(f"workflows/runs/{run_id}"))
 
 
+def cancel(server: Server, run_id: str) -> dict[str, Any]:
+    """Stop a run and return what the server says about it then."""
+    return _a_run(server, server.post(f"workflows/runs/{run_id}/cancel"))
+
+
 def under_way(server: Server) -> list[dict[str, Any]]:
     """Return the runs of the server that are not done, the oldest first; anybody's."""
     found: dict[str, dict[str, Any]] = {}

@@ -37,6 +37,11 @@ class RemoteRun(Run):
         What the caller gave; the record holds it from the beginning.
     shown : Shown
         Which jobs' text is the run's.
+
+    Attributes
+    ----------
+    served_as : str
+        The workflow's id at the server.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class RemoteRun(Run):
         self._server = server
         self._shown = shown
         self._seen = 0
+        self.served_as = str(body.get("workflow_id") or workflow)
         super().__init__(
             Record(
                 run_id=run_id,

@@ -5,6 +5,7 @@
 ``parser``      its commands and options
 ``inputs``      the values of a run: cell bodies, ``-i``, ``--input``, ``-p``, ``$variables``
 ``source``      the document the magic loads, again for every run
+``connected``   a server in its place, after ``%compose connect``
 ``running``     ``%compose run``: start, follow, stop
 ``display``     the output of a cell that shows a run
 ``live``        what follows a run, as often as it is worth it

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from mcnb.compose import Document, parse_pair
 from mcnb.errors import InvalidInputError
 from mcnb.notebook import listing
-from mcnb.notebook.describing import Drawing, Schema, Sentence, connect, describe
+from mcnb.notebook.connected import Connected
+from mcnb.notebook.describing import Drawing, Schema, Sentence, describe
 from mcnb.notebook.inputs import inputs_of, read_inputs
 from mcnb.notebook.running import run_workflow
 from mcnb.notebook.source import Source
-from mcnb.runtime import Compose, Run
+from mcnb.runtime import Compose, Offering, Run
 from mcnb.runtime.rich import mimebundle
 from mcnb.runtime.table import Table
 
@@ -33,17 +34,17 @@ class Commands:
     Attributes
     ----------
     source : Source
-        Where the compose file is; what completion reads, too.
+        Where the compose file is; what completion reads, too. After ``connect``, a server.
     """
 
     def __init__(self, shell: Any, settings: Settings) -> None:
         self.shell = shell
         self.settings = settings
-        self.source = Source()
+        self.source: Source | Connected = Source()
         self._shown: tuple[str, int] = ("", -1)
 
     def load(self, arguments: Namespace, cell: str | None) -> Compose:
-        """Load files, or the cell's body; later runs use it, and see edits of the files."""
+        """Load files, or the cell's body; later runs use it, and see edits of the files. A server is left."""
         source = self._given(arguments, cell)
         compose = source.open()
         self.source = source
@@ -62,7 +63,7 @@ class Commands:
     def form(self, arguments: Namespace, _: str | None) -> Any:
         """Show a form."""
         compose = self._source(arguments).open()
-        values = read_inputs(inputs_of(compose.document, arguments), arguments, None, self.shell.user_ns)
+        values = read_inputs(inputs_of(compose, arguments), arguments, None, self.shell.user_ns)
         return compose.form(arguments.workflow, values)
 
     def validate(self, arguments: Namespace, cell: str | None) -> Sentence:
@@ -72,23 +73,25 @@ class Commands:
 
     def schema(self, arguments: Namespace, _: str | None) -> Schema:
         """Show the JSON Schema of a workflow's input, or of compose files."""
-        return Schema.of_documents() if arguments.whole else Schema.of(self._document(arguments), arguments.workflow)
+        return Schema.of_documents() if arguments.whole else Schema.of(*self._chosen(arguments))
 
     def graph(self, arguments: Namespace, _: str | None) -> Drawing:
         """Draw a workflow."""
-        return Drawing(self._document(arguments), arguments.workflow)
+        return Drawing(*self._chosen(arguments))
 
     def ps(self, _: Namespace, __: str | None) -> Table:
         """List the runs that are not done."""
-        return listing.running()
+        return self.source.running() if isinstance(self.source, Connected) else listing.running()
 
     def history(self, arguments: Namespace, _: str | None) -> Table:
         """List the runs that are done."""
-        return listing.history(arguments.count)
+        remote = self.source.compose.runs if isinstance(self.source, Connected) else None
+        return listing.history(arguments.count, remote)
 
     def cancel(self, arguments: Namespace, _: str | None) -> Sentence:
         """Stop a run."""
-        return Sentence(listing.cancel(arguments.id))
+        cancel = self.source.cancel if isinstance(self.source, Connected) else listing.cancel
+        return Sentence(cancel(arguments.id))
 
     def models(self, _: Namespace, __: str | None) -> Table:
         """List the models in memory and on disk."""
@@ -98,14 +101,18 @@ class Commands:
         """Take models out of memory."""
         return Sentence(listing.unload(arguments.model))
 
-    def connect(self, arguments: Namespace, _: str | None) -> None:
-        """Use a server's models."""
-        connect(arguments.url)
+    def connect(self, arguments: Namespace, _: str | None) -> Offering:
+        """Let a server compute later runs; ``load`` comes back."""
+        from mcnb.client import connect
 
-    def _document(self, arguments: Namespace) -> Document:
-        return self._source(arguments).read()
+        compose = connect(arguments.url, arguments.token)
+        self.source = Connected(compose)
+        return compose
 
-    def _source(self, arguments: Namespace) -> Source:
+    def _chosen(self, arguments: Namespace) -> tuple[Document, str]:
+        return self._source(arguments).chosen(arguments.workflow)
+
+    def _source(self, arguments: Namespace) -> Source | Connected:
         """Return the files of ``-f``, or what was loaded, with the values of ``-e``."""
         source = Source(tuple(arguments.files)) if arguments.files else self.source
         return source.with_values(dict(parse_pair(text, "-e") for text in arguments.env))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 from mcnb.compose import Document, document_schema, input_schema
 from mcnb.compose.graph import mermaid
-from mcnb.errors import InvalidInputError, NotSupportedError
 from mcnb.runtime.wording import workflow_name
 
 MERMAID = "text/vnd.mermaid"
@@ -83,26 +81,3 @@ def describe(document: Document) -> Sentence:
         names = [f"{item.name}{'' if item.required else '?'}" for item in document.inputs(workflow.id)]
         lines.append(f"  {workflow_name(workflow)}: {', '.join(names) if names else 'no input'}")
     return Sentence("\n".join(lines))
-
-
-def connect(url: str) -> None:
-    """Refuse to connect: a server's models cannot be used from here yet.
-
-    Raises
-    ------
-    InvalidInputError
-        When the URL is none.
-    NotSupportedError
-        Otherwise.
-    """
-    try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_url = False
-    if not is_url:
-        hint = "write it like http://gpu-box:8888"
-        raise InvalidInputError(f"{url} is not the address of a server", hint=hint)
-    raise NotSupportedError(
-        f"this version cannot use the models of {parts.hostname}", hint="%compose run computes on this machine"
-    )

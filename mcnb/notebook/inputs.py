@@ -8,19 +8,20 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from mcnb.compose import Document, Inputs, parse_pair, parse_text_value
+from mcnb.compose import Inputs, parse_pair, parse_text_value
 from mcnb.compose.nodes import to_plain
 from mcnb.compose.suggest import did_you_mean, nearest
 from mcnb.compose.yaml_reader import read_text
 from mcnb.errors import DocumentError, InvalidInputError
 from mcnb.models.parameters import parse_parameter
+from mcnb.runtime import Offering
 
 _Number = TypeVar("_Number", int, float)
 
 _TEXTS = ("text", "string")
 
 
-def inputs_of(document: Document, arguments: Namespace) -> Inputs:
+def inputs_of(compose: Offering, arguments: Namespace) -> Inputs:
     """Return what the workflow of a line asks for.
 
     Raises
@@ -28,11 +29,11 @@ def inputs_of(document: Document, arguments: Namespace) -> Inputs:
     InvalidInputError
         When there is no such workflow; of a value with spaces and without quotes, the second word is taken for one.
     """
-    name, known = arguments.workflow, [workflow.id for workflow in document.workflows]
+    name, known = arguments.workflow, compose.workflows
     if name is not None and name not in known and arguments.pairs and not nearest(name, known):
         hint = f'quote values with spaces: -i {arguments.pairs[-1].partition("=")[0]}="two words"'
         raise InvalidInputError(f"there is no workflow '{name}'", hint=hint)
-    return document.inputs(name)
+    return compose.inputs(name)
 
 
 def read_inputs(inputs: Inputs, arguments: Namespace, body: str | None, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 from mcnb.compose.suggest import suggestion
@@ -42,10 +43,11 @@ def running() -> Table:
     return Table(("id", "workflow", "state", "status", "age"), rows, empty="nothing is running")
 
 
-def history(count: int) -> Table:
-    """Return the latest runs that are done, the newest first."""
+def history(count: int, runs: Sequence[Run] | None = None) -> Table:
+    """Return the latest runs that are done, the newest first: those of this process, or others."""
+    known = default_runtime().runs if runs is None else runs
     rows = []
-    for run in [run for run in reversed(default_runtime().runs) if run.done][: max(0, count)]:
+    for run in [run for run in reversed(known) if run.done][: max(0, count)]:
         record = run.record
         rows.append(
             (

@@ -62,7 +62,7 @@ class ComposeMagics(Magics):  # type: ignore[misc]
             %compose cancel [ID]                 stop a run
             %compose models                      list the models in memory and on disk
             %compose unload [MODEL]              take models out of memory
-            %compose connect URL                 use a server's models (not in this version)
+            %compose connect URL                 let a server compute; load comes back
 
         Each takes --help. -o NAME binds what a command gives: the Run, the loaded file, the table.
         Values of the notebook enter as -i name=$variable or --input $mapping; nothing else is

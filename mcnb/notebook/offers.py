@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcnb.compose import Document, Input, parse_pair
+from mcnb.compose import Input, parse_pair
 from mcnb.models.parameters import DEFAULTS
 from mcnb.notebook.completing import Line
+from mcnb.notebook.connected import Connected
 from mcnb.notebook.parser import COMMANDS, make_parsers, options_of
 from mcnb.notebook.source import Source
-from mcnb.runtime import Compose, Run, default_runtime
+from mcnb.runtime import Offering, Run, default_runtime
 
 if TYPE_CHECKING:
     from mcnb.notebook.commands import Commands
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _ENDINGS = (".yml", ".yaml")
 _SHORT_ID = 8
 _ENVIRONMENT = re.compile(r"\$\{\s*env\.(\w+)")
-_NO_DATA = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, Run, Compose)
+_NO_DATA = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, Run, Offering)
 
 
 class Offers:
@@ -56,9 +57,9 @@ class Offers:
         if self._line.positional:
             return []
         if command in ("run", "form", "schema", "graph"):
-            return [workflow.id for workflow in self._document().workflows if not workflow.id.startswith("__")]
+            return [name for name in self._source().workflows() if not name.startswith("__")]
         if command == "cancel":
-            return [run.id[:_SHORT_ID] for run in default_runtime().runs if not run.done]
+            return [run.id[:_SHORT_ID] for run in self._runs() if not run.done]
         if command == "unload":
             return [model.name for model in default_runtime().cache.residents()]
         return []
@@ -72,7 +73,7 @@ class Offers:
         if option == "-p":
             return [f"{name}=" for name in DEFAULTS if name not in self._line.pairs]
         if option == "-e":
-            return [f"{name}=" for name in sorted(set(_ENVIRONMENT.findall(str(self._document().source))))]
+            return [f"{name}=" for name in self._environment()]
         if option == "--input":
             return self._variables(Mapping)
         return self._variables(int | float) if option in ("--seed", "--timeout") else []
@@ -110,11 +111,20 @@ class Offers:
 
     def _inputs(self) -> tuple[Input, ...]:
         workflow = self._line.positional[0] if self._line.positional else None
-        return tuple(self._document().inputs(workflow))
+        return tuple(self._source().inputs(workflow))
 
-    def _document(self) -> Document:
+    def _environment(self) -> list[str]:
+        """Return the names of the environment values that the document mentions; a server has its own."""
+        source = self._source()
+        return sorted(set(_ENVIRONMENT.findall(str(source.read().source)))) if isinstance(source, Source) else []
+
+    def _runs(self) -> Sequence[Run]:
+        source = self._commands.source
+        return default_runtime().runs if isinstance(source, Source) else source.compose.runs
+
+    def _source(self) -> Source | Connected:
         source = Source(self._line.files) if self._line.files else self._commands.source
-        return source.with_values(dict(parse_pair(text, "-e") for text in self._line.env)).read()
+        return source.with_values(dict(parse_pair(text, "-e") for text in self._line.env))
 
 
 def _parameter_values(name: str) -> list[str]:

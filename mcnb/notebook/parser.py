@@ -23,7 +23,7 @@ COMMANDS = {
     "cancel": "stop a run",
     "models": "list the models in memory and on disk",
     "unload": "take models out of memory",
-    "connect": "use a server's models (not in this version)",
+    "connect": "let a server compute; load comes back",
 }
 
 CELL_COMMANDS = ("load", "run", "validate")
@@ -154,7 +154,7 @@ def _make(command: str) -> Parser:
         add("model", nargs="?", metavar="MODEL", help="the model's name; all of them otherwise")
     if command == "connect":
         add("url", metavar="URL", help="where the server is, like http://gpu-box:8888")
-        add("--token", metavar="TOKEN", help="the server's token")
+        add("--token", metavar="TOKEN", help="the server's; MCNB_TOKEN or JUPYTER_TOKEN of the environment otherwise")
     if command == "schema":
         add("--document", dest="whole", action="store_true", help="the schema of compose files themselves")
     if command in ("load", "run", "form", "validate", "schema", "graph"):
@@ -169,6 +169,7 @@ _BINDING = {
     "load": "the loaded file",
     "run": "the Run",
     "form": "the form",
+    "connect": "the connection",
     "schema": "the schema",
     "ps": "the table",
     "history": "the table",
@@ -183,6 +184,9 @@ _EXAMPLES = {
     "The cell's body is a YAML or JSON mapping of inputs, or the text of the only text\n"
     "input that is required. Nothing in it is replaced: {braces} and $names stay.",
     "form": '%compose form -i prompt="Once upon a time"',
+    "connect": "%compose connect http://gpu-box:8888\n\n"
+    "Then run, form, schema, graph, ps and cancel are the server's. Better than --token, which is saved\n"
+    "with the notebook: MCNB_TOKEN in the environment.",
     "cancel": "%compose cancel\n%compose cancel 3f2a",
     "unload": "%compose unload HuggingFaceTB/SmolLM2-135M-Instruct",
 }

@@ -8,11 +8,11 @@ from typing import Any
 from mcnb.notebook.display import Display
 from mcnb.notebook.inputs import inputs_of, read_inputs, read_number, read_parameters
 from mcnb.notebook.settings import Compose as Settings
-from mcnb.runtime import Compose, Run
+from mcnb.runtime import Offering, Run
 
 
 def run_workflow(
-    shell: Any, settings: Settings, compose: Compose, arguments: Namespace, cell: str | None, *, is_quiet: bool
+    shell: Any, settings: Settings, compose: Offering, arguments: Namespace, cell: str | None, *, is_quiet: bool
 ) -> Run:
     """Run a workflow as a cell asks for it, and show it.
 
@@ -29,7 +29,7 @@ def run_workflow(
         After an interrupt, when computing has stopped: Run All stops here.
     """
     variables = shell.user_ns
-    values = read_inputs(inputs_of(compose.document, arguments), arguments, cell, variables)
+    values = read_inputs(inputs_of(compose, arguments), arguments, cell, variables)
     parameters = read_parameters(arguments.parameters, variables)
     seed = read_number(arguments.seed, "--seed", int, variables)
     timeout = read_number(arguments.timeout, "--timeout", float, variables)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mcnb.compose import Document, Environment, load_document
+from mcnb.compose import Document, Environment, Inputs, load_document
 from mcnb.runtime import Compose, load
 
 
@@ -50,3 +50,16 @@ class Source:
             With every problem found.
         """
         return load_document(*self.files, text=self.text, name="<cell>", environment=Environment((), self.values))
+
+    def chosen(self, workflow: str | None) -> tuple[Document, str]:
+        """Return the document and the id of a workflow in it, or of the default one."""
+        document = self.read()
+        return document, document.workflow(workflow).id
+
+    def workflows(self) -> tuple[str, ...]:
+        """Return the ids of the workflows."""
+        return tuple(workflow.id for workflow in self.read().workflows)
+
+    def inputs(self, workflow: str | None) -> Inputs:
+        """Return what a workflow asks for."""
+        return self.read().inputs(workflow)

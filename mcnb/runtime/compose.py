@@ -196,6 +196,10 @@ class Offering(ABC):
         """
         return self.document, self.document.workflow(workflow).id
 
+    def served(self, run: Run) -> tuple[str, str] | None:
+        """Return the address of the server that computes a run, and the workflow's id there; None in this process."""
+        return None
+
     def inputs(self, workflow: str | None = None) -> Inputs:
         """Return what a workflow asks for."""
         document, name = self.chosen(workflow)

@@ -374,7 +374,7 @@ class _Handler(tornado.web.RequestHandler):
     def _error(self, status: int, code: str, message: str) -> None:
         self._json(status, {"error": {"code": code, "message": message}})
 
-    def _page(self, status: int, body: str, headers: Mapping[str, str] = {}) -> None:  # noqa: B006
+    def _page(self, status: int, body: str, headers: Mapping[str, str] = {}) -> None:
         self.set_status(status)
         for name, value in headers.items():
             self.set_header(name, value)

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from mcnb.errors import DocumentError, InvalidInputError, NotSupportedError
+from mcnb.errors import DocumentError, InvalidInputError
 from mcnb.models.cache import shared_cache
 from mcnb.notebook.parser import COMMANDS
 from tests.notebook.conftest import Shell
@@ -90,13 +90,6 @@ def test_a_form_gets_the_values(shell: Shell, write: Write, models: Models) -> N
     assert isinstance(form, RunForm)
     assert shell.ip.user_ns["f"] is form
     form.close()
-
-
-@pytest.mark.parametrize("url", ["http://gpu-box:8888", "https://example.org/base/", "http://[::1]:80"])
-def test_connecting_is_not_possible_yet(shell: Shell, url: str) -> None:
-    error = shell.error(f"%compose connect {url}")
-    assert isinstance(error, NotSupportedError)
-    assert "%compose run computes on this machine" in str(error)
 
 
 @pytest.mark.parametrize("url", ["gpu-box:8888", "ftp://x", "http://", "http://x:99999", "http://[x"])

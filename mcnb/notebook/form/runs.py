@@ -128,7 +128,7 @@ class FormRuns:
     def code(self, run: object) -> dict[str, str]:
         """Return a run as code, by interface."""
         item = self.find(run)
-        return snippets(self.compose.document, item.run.record, item.parameters)
+        return snippets(self.compose.document, item.run.record, item.parameters, self.compose.served(item.run))
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the history, the newest first."""

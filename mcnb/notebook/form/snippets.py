@@ -21,7 +21,9 @@ LONGEST_WORD = 100
 SERVER = "http://localhost:8888"
 
 
-def snippets(document: Document, record: Record, parameters: Mapping[str, Any]) -> dict[str, str]:
+def snippets(
+    document: Document, record: Record, parameters: Mapping[str, Any], served: tuple[str, str] | None = None
+) -> dict[str, str]:
     """Write a run as code; each piece gives the same text.
 
     Parameters
@@ -32,34 +34,48 @@ def snippets(document: Document, record: Record, parameters: Mapping[str, Any]) 
         Of the run.
     parameters : mapping
         The generation parameters that were set for it, without the seed.
+    served : tuple of str, str, optional
+        The address of the server that computed it, and the workflow's id there.
 
     Returns
     -------
     dict
         ``magic, python, curl, command``.
     """
-    name = None if record.workflow.startswith("__") else record.workflow
+    url, known_as = served or (None, record.workflow)
+    name = None if known_as.startswith("__") else known_as
     files = [file for file in document.files if not file.startswith("<")]
     inputs = document.inputs(record.workflow)
     fits = all(_fits_a_word(inputs, key, value) for key, value in record.input.items())
     return {
-        "magic": _magic(name, files, record, parameters, fits=fits),
-        "python": _python(name, files, record, parameters),
-        "curl": _curl(name, record, parameters),
-        "command": _command(name, files, record, parameters, fits=fits),
+        "magic": _magic(name, files, record, parameters, url, fits=fits),
+        "python": _python(name, files, record, parameters, url),
+        "curl": _curl(name, record, parameters, url or SERVER),
+        "command": _command(name, files, record, parameters, url, fits=fits),
     }
 
 
-def _magic(name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any], *, fits: bool) -> str:
+def _magic(
+    name: str | None,
+    files: Sequence[str],
+    record: Record,
+    parameters: Mapping[str, Any],
+    url: str | None,
+    *,
+    fits: bool,
+) -> str:
     options = [*_files(files), *([name] if name else [])]
     settings = [*_pairs("-p", parameters), "--seed", str(record.seed)]
     if fits and all(_fits_a_line(value) for value in record.input.values()):
-        return " ".join(["%compose", "run", *options, *_pairs("-i", record.input), *settings])
+        connect = f"%compose connect {url}\n" if url else ""
+        return connect + " ".join(["%compose", "run", *options, *_pairs("-i", record.input), *settings])
     body = yaml.safe_dump(record.input, allow_unicode=True, sort_keys=False, width=LONGEST_WORD).rstrip()
     return " ".join(["%%compose", "run", *options, *settings]) + "\n" + body
 
 
-def _python(name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any]) -> str:
+def _python(
+    name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any], url: str | None
+) -> str:
     plain = all(key.isidentifier() and not iskeyword(key) and key not in _RESERVED for key in record.input)
     given = [repr(name)] if name else []
     if plain:
@@ -73,23 +89,23 @@ def _python(name: str | None, files: Sequence[str], record: Record, parameters: 
     if len(call) > LONGEST_WORD:
         lines = "".join(f"    {part},\n" for part in given)
         call = f"compose.run(\n{lines})"
-    note = "" if files else f"# {_SAVE_IT}\n"
-    loaded = ", ".join(map(repr, files))
-    return f"import mcnb\n\n{note}compose = mcnb.load({loaded})\nrun = {call}\nrun.output"
+    note = "" if files or url else f"# {_SAVE_IT}\n"
+    loaded = f"mcnb.connect({url!r})" if url else f"mcnb.load({', '.join(map(repr, files))})"
+    return f"import mcnb\n\n{note}compose = {loaded}\nrun = {call}\nrun.output"
 
 
 _SAVE_IT = "the compose file was a cell: save it as model-compose.yml first"
 _RESERVED = ("workflow", "input", "seed", "parameters", "timeout", "self")
 
 
-def _curl(name: str | None, record: Record, parameters: Mapping[str, Any]) -> str:
+def _curl(name: str | None, record: Record, parameters: Mapping[str, Any], url: str) -> str:
     body: dict[str, Any] = {"workflow_id": name} if name else {}
     body |= {"input": record.input, "seed": record.seed}
     if parameters:
         body["parameters"] = dict(parameters)
     data = shlex.quote(json.dumps(body, ensure_ascii=False))
     return (
-        f"curl {SERVER}/api/workflows/runs \\\n"
+        f"curl {url}/api/workflows/runs \\\n"
         '  -H "Authorization: token $JUPYTER_TOKEN" \\\n'
         '  -H "Content-Type: application/json" \\\n'
         f"  -d {data}"
@@ -97,12 +113,19 @@ def _curl(name: str | None, record: Record, parameters: Mapping[str, Any]) -> st
 
 
 def _command(
-    name: str | None, files: Sequence[str], record: Record, parameters: Mapping[str, Any], *, fits: bool
+    name: str | None,
+    files: Sequence[str],
+    record: Record,
+    parameters: Mapping[str, Any],
+    url: str | None,
+    *,
+    fits: bool,
 ) -> str:
-    words = ["mcnb", "run", *_files(files), *([name] if name else [])]
+    place = ["--url", shlex.quote(url)] if url else _files(files)
+    words = ["mcnb", "run", *place, *([name] if name else [])]
     whole = shlex.quote(json.dumps(record.input, ensure_ascii=False))
     words += _pairs("-i", record.input) if fits else ["--input", whole]
-    note = "" if files else f"# {_SAVE_IT}\n"
+    note = "" if files or url else f"# {_SAVE_IT}\n"
     return note + " ".join([*words, *_pairs("-p", parameters), "--seed", str(record.seed)])
 
 
