@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from mcnb.errors import DiskFullError, InvalidInputError, McnbError
-from mcnb.server.store.failures import failure
+from mcnb.errors import InvalidInputError
 from mcnb.server.store.tables import STORE
 
 APPLICATION = 0x6D636E62
@@ -32,7 +30,9 @@ def prepare(path: Path) -> str:
     Raises
     ------
     InvalidInputError
-        It is damaged, or not a run database, or from a newer version. It is never changed then.
+        It is damaged, or a database of another program, or from a newer version. It is never changed then.
+    sqlite3.Error, sqlalchemy.exc.DBAPIError
+        It cannot be read or written; see ``unusable``.
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     engine = writing_engine(path)
@@ -45,16 +45,6 @@ def prepare(path: Path) -> str:
         with engine.begin() as connection:
             _migrate(connection, path)
             return str(connection.scalar(sa.select(STORE.c.id)))
-    except McnbError:
-        raise
-    except DatabaseError as error:
-        reason = failure(error, path)
-        if isinstance(reason, DiskFullError):
-            raise reason from error
-        raise InvalidInputError(
-            f"the run database cannot be used: {reason.message}",
-            hint="move the file away or restore it; it has been left as it is",
-        ) from error
     finally:
         engine.dispose()
 

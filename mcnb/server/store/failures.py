@@ -41,6 +41,20 @@ def failure(error: Exception, path: Path) -> McnbError:
     return _caused(_of_sqlite(cause, str(cause).lower(), path), error)
 
 
+def unusable(error: Exception, path: Path) -> McnbError:
+    """Return the error of mcnb for a database that cannot be opened."""
+    reason = failure(error, path)
+    if isinstance(reason, DiskFullError):
+        return reason
+    return _caused(
+        InvalidInputError(
+            f"the run database cannot be used: {reason.message}",
+            hint="it has been left as it is: restore it, move it away, or choose another place",
+        ),
+        error,
+    )
+
+
 def _of_sqlite(cause: sqlite3.Error, said: str, path: Path) -> McnbError:
     if "disk is full" in said or ("disk i/o error" in said and _crowded(path)):
         return DiskFullError(f"there is no room on the disk for the run database {path}", hint="free some space")

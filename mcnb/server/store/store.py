@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from mcnb.errors import DiskFullError, InvalidInputError, ServerStoppingError
 from mcnb.server.store import changes, queries
 from mcnb.server.store.database import prepare, reading_engine
-from mcnb.server.store.failures import failure
+from mcnb.server.store.failures import failure, unusable
 from mcnb.server.store.lock import FileLock
 from mcnb.server.store.rows import STATES, TERMINAL, Finish, NewRun, StoredDocument, StoredRun
 from mcnb.server.store.writer import Wait, Writer
@@ -80,6 +82,9 @@ class RunStore:
         except OSError as error:
             lock.release()
             raise _cannot_open(path, error) from error
+        except (sqlite3.Error, DBAPIError) as error:
+            lock.release()
+            raise unusable(error, path) from error
         except BaseException:
             lock.release()
             raise

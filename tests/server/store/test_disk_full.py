@@ -191,7 +191,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_write_loses_nothing(store: RunStor
     """The system refuses to let the log grow: the failure comes while a transaction is being written out."""
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     async def scenario() -> None:
         await store.accept(new_run("r1"))
@@ -206,9 +206,25 @@ def test_a_disk_that_fails_in_the_middle_of_a_write_loses_nothing(store: RunStor
                 await store.accept(new_run("r2"))
             assert (await store.get("r1")).events == 6
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert [events[0]["id"] for events in await asyncio.gather(*late)] == [7, 8, 9]
         assert [event["text"][0] for event in await store.events("r1", after=6)] == ["0", "1", "2"]
         assert await pragma(store, "integrity_check") == "ok"
 
     asyncio.run(scenario())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of a process")
+def test_no_room_to_make_the_file(open_store: Callable[..., RunStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first page already finds no room; the file is made when there is some."""
+    import resource
+
+    monkeypatch.setattr("mcnb.server.store.failures._SMALL", 1 << 80)  # an error of the disk means that it is full
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(DiskFullError):
+            open_store()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    open_store()
