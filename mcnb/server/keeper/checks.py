@@ -127,8 +127,8 @@ def _wrong_terms(request: RunRequest, settings: Settings) -> Iterator[_Error]:
         yield {"field": "timeout", "message": wrong}
     if request.priority not in PRIORITIES:
         yield {"field": "priority", "message": f"priority has to be one of {listed(PRIORITIES)}"}
-    if request.kernel_id is not None and not isinstance(request.kernel_id, str):
-        yield {"field": "kernel_id", "message": "kernel_id has to be a text"}
+    if request.kernel_id is not None and not _is_name(request.kernel_id):
+        yield {"field": "kernel_id", "message": f"kernel_id has to have 1 to {MAX_KEY} printable characters"}
     if request.session_id is not None and not _is_name(request.session_id):
         yield {"field": "session_id", "message": f"session_id has to have 1 to {MAX_KEY} printable characters"}
     if request.metadata is not None and not _is_json_mapping(request.metadata):

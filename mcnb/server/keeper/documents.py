@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mcnb.compose import Document, document_from_source
-from mcnb.errors import DocumentError, McnbError, error_of
+from mcnb.errors import DocumentError
 from mcnb.runtime.redaction import blacken, without_blackened, without_tokens
 from mcnb.server.catalog import Catalog
 from mcnb.server.secrets import secrets_of_source
@@ -27,7 +27,7 @@ def from_store(stored: StoredDocument, catalog: Catalog) -> Document:
 
     Raises
     ------
-    McnbError
+    DocumentError
         When it cannot be loaded any more; environment values are blackened.
     """
     for entry in catalog.entries:
@@ -42,5 +42,13 @@ def from_store(stored: StoredDocument, catalog: Catalog) -> Document:
     return replace(document, files=tuple(stored.files))
 
 
-def _told(error: DocumentError, secrets: tuple[str, ...]) -> McnbError:
-    return error_of(error.code, str(blacken(str(error), secrets)))
+def _told(error: DocumentError, secrets: tuple[str, ...]) -> DocumentError:
+    """Return the error without secrets, and without places in a file that is not what was read."""
+    return DocumentError(
+        [
+            replace(
+                problem, location=None, message=blacken(problem.message, secrets), hint=blacken(problem.hint, secrets)
+            )
+            for problem in error.problems
+        ]
+    )
