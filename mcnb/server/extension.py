@@ -12,10 +12,12 @@ from traitlets import Bool, Float, Int, List, Unicode
 
 import mcnb
 from mcnb.compose.files import FILE_NAMES
-from mcnb.errors import McnbError, ServerError, ServerStoppingError
+from mcnb.errors import InternalError, McnbError, ServerError, ServerStoppingError
 from mcnb.server.watching import Watching
 
 if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
     from mcnb.server.catalog import Catalog
     from mcnb.server.keeper import LiveRun
     from mcnb.server.kernels import Kernels
@@ -82,7 +84,13 @@ class McnbExtension(ExtensionApp):
         self._stopping = False
         for mount in self._mounts():
             self.handlers.extend(handlers(mount, self))
-        self.serverapp.io_loop.add_callback(self._begin)
+        self._server.io_loop.add_callback(self._begin)
+
+    @property
+    def _server(self) -> ServerApp:
+        if self.serverapp is None:
+            raise InternalError("the extension has no server")
+        return self.serverapp
 
     def _mounts(self) -> list[str]:
         own = "/" + self.base_path.strip("/")
@@ -90,7 +98,7 @@ class McnbExtension(ExtensionApp):
 
     def mount_of(self, path: str) -> str:
         """Return the mount that a request's path is under."""
-        base = self.serverapp.base_url
+        base = self._server.base_url
         longest_first = sorted(self._mounts(), key=len, reverse=True)
         return next((m for m in longest_first if path.startswith(url_path_join(base, m, "/"))), API)
 
@@ -98,7 +106,7 @@ class McnbExtension(ExtensionApp):
         """Return the OpenAPI document."""
         from mcnb.server.openapi import openapi
 
-        return openapi(url_path_join(self.serverapp.base_url, API), mcnb.__version__)
+        return openapi(url_path_join(self._server.base_url, API), mcnb.__version__)
 
     # Starting and stopping
 
@@ -143,7 +151,7 @@ class McnbExtension(ExtensionApp):
 
         from mcnb.server.services import databases
 
-        root = Path(self.serverapp.root_dir)
+        root = Path(self._server.root_dir)
         files = [root / Path(name).expanduser() for name in self.compose_files]
         if not self.compose_files:
             files = [root / name for name in FILE_NAMES if (root / name).is_file()][:1]
@@ -154,7 +162,7 @@ class McnbExtension(ExtensionApp):
         from mcnb.server.kernels import Kernels
 
         return Kernels(
-            self.serverapp.kernel_manager,
+            self._server.kernel_manager,
             owner=owner,
             kernel_name=self.kernel_name,
             poll_interval=self.poll_interval,

@@ -95,7 +95,8 @@ def typed_input(inputs: Inputs, values: dict[str, Any]) -> dict[str, Any]:
     InvalidInputError
         With every value that cannot be read.
     """
-    read, errors = {}, []
+    read: dict[str, Any] = {}
+    errors: list[dict[str, str]] = []
     for name, value in values.items():
         try:
             read[name] = parse_text_value(inputs, name, value) if isinstance(value, str) else value

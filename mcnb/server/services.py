@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from mcnb.errors import InvalidInputError
 from mcnb.server.catalog import Catalog
 from mcnb.server.keeper import RunKeeper, Settings
-
 from mcnb.server.store import RunStore
 
 if TYPE_CHECKING:

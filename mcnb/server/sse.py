@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from mcnb.errors import InvalidInputError
 
 CONTENT_TYPE = "text/event-stream"
 RETRY_MS = 1000
 """After how long a client that lost the stream comes back."""
-OPENING = f"retry: {RETRY_MS}\n\n".encode()
-HEARTBEAT = b": alive\n\n"
+OPENING = f"retry: {RETRY_MS}\n".encode()
+HEARTBEAT = b": alive\n"
+"""Neither ends with an empty line: some clients take that for the end of an event, though there is none."""
 
 MAX_NUMBER = 2**63 - 1
 
@@ -55,7 +56,7 @@ def read_last_id(header: str | None, after: int | None) -> int:
 
 async def send_events(
     sink: Sink,
-    batches: AsyncGenerator[Sequence[Mapping[str, Any]], None],
+    batches: AsyncIterator[Sequence[Mapping[str, Any]]],
     *,
     heartbeat: float,
     ended: Sequence[asyncio.Future[Any]],
@@ -69,7 +70,7 @@ async def send_events(
     sink : Sink
         The connection; its headers are set.
     batches : async generator of sequences of events
-        In order.
+        In order; it is closed at the end, also when the client leaves.
     heartbeat : float
         Seconds of silence after which a comment is sent, so that nobody in between takes the connection for dead.
     ended : sequence of futures
@@ -82,7 +83,7 @@ async def send_events(
     """
     sink.write(OPENING)
     await sink.flush()
-    async with aclosing(batches) as source:
+    async with aclosing(cast("AsyncGenerator[Sequence[Mapping[str, Any]], None]", batches)) as source:
         while True:
             following = asyncio.ensure_future(anext(source, None))
             try:

@@ -68,6 +68,10 @@ class ScriptedLink:
     def cancel(self, run_id: str) -> None:
         if run_id in self.held:
             self.cancelled.append(run_id)
+            asyncio.get_running_loop().call_soon(self._stopped, run_id)
+
+    def _stopped(self, run_id: str) -> None:
+        if run_id in self.held:
             self.finish(run_id, "cancelled", error={"code": "cancelled", "message": "the run was cancelled"})
 
     async def resume(self, run_id: str, answer: Any = KEPT) -> None:

@@ -14,6 +14,7 @@ from tornado.iostream import StreamClosedError
 
 from mcnb.errors import InternalError, McnbError
 from mcnb.server.bodies import (
+    JSON,
     MAX_BYTES,
     BodyTooLargeError,
     Fields,
@@ -49,12 +50,16 @@ _Query = TypeVar("_Query", bound=BaseModel)
 class Handler(APIHandler):
     """Base of all handlers."""
 
+    auth_resource = "runs"
+
     def initialize(self, extension: McnbExtension, allowed: tuple[str, ...] = ()) -> None:
         """Take the extension that the server loaded, and the methods that the table of routes has."""
         self.extension = extension
         self.allowed = allowed
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._chunks = bytearray()
+        self._reads_body = False
+        self._is_refused = False
 
     # What handlers use
 
@@ -85,25 +90,42 @@ class Handler(APIHandler):
         """Return the address of a run, under the path that the request came by."""
         return url_path_join(self.base_url, self.extension.mount_of(self.request.path), "workflows/runs", run_id)
 
-    def reply(self, value: Any, status: int = 200, **headers: str) -> None:
+    def reply(self, value: Any, status: int = 200, *, kind: str = JSON, **headers: str) -> None:
         """Answer with JSON."""
         self.set_status(status)
         for name, text in headers.items():
             self.set_header(name.replace("_", "-"), text)
-        self.finish(to_json(value))
+        self.finish(to_json(value), set_content_type=kind)
 
     # Bodies, as they come in
 
-    async def prepare(self) -> None:
-        """Check who asks and what they announce, before any of the body is read."""
-        await super().prepare()
+    async def prepare(self, **options: Any) -> None:
+        """Check who asks and what they announce.
+
+        Who is refused is told so when the body, which is thrown away, has come: a client that still sends would not
+        hear it. A body that is announced to be too large is not read at all.
+        """
+        try:
+            await super().prepare(**options)
+        except Exception as error:
+            self.refuse(error)
         length = self.request.headers.get("Content-Length", "")
         if length.isdigit() and int(length) > MAX_BYTES:
             raise BodyTooLargeError(WORDS[413][1])
+        self._reads_body = True
+
+    def refuse(self, error: Exception) -> None:
+        """Let the request end with an error, in place of what its method does."""
+
+        def refused(*_: Any, **__: Any) -> None:
+            raise error
+
+        self._is_refused = True
+        setattr(self, (self.request.method or "get").lower(), refused)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a part of the body, unless there is too much of it."""
-        if self._finished:
+        if self._finished or self._is_refused:
             return
         if len(self._chunks) + len(chunk) > MAX_BYTES:
             self._chunks.clear()
@@ -164,7 +186,7 @@ class Handler(APIHandler):
             body = {"error": {"code": code, "message": message}, "errors": []}
         if status_code == 405:
             self.set_header("Allow", ", ".join((*self.allowed, "OPTIONS")))
-        if status_code == 413:
+        if status_code == 413 or not self._reads_body:
             self.set_header("Connection", "close")
         self.finish(json.dumps(body))
 
@@ -181,7 +203,8 @@ class Handler(APIHandler):
 class NothingHere(Handler):
     """Addresses below ours that are none."""
 
-    async def prepare(self) -> None:
+    async def prepare(self, **options: Any) -> None:
         """Refuse, whatever the method, whoever is known."""
-        await super().prepare()
-        raise web.HTTPError(404)
+        await super().prepare(**options)
+        if not self._is_refused:
+            self.refuse(web.HTTPError(404))

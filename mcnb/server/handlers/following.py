@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tornado.iostream import StreamClosedError
 
@@ -42,8 +42,8 @@ class FollowingHandler(Handler):
         """
         with self.extension.watching.watch(run.id):
             waiting = asyncio.ensure_future(run.wait(or_interrupted=True))
-            ended = (self.left, self.extension.ending)
-            await asyncio.wait([waiting, *ended], return_when=asyncio.FIRST_COMPLETED)
+            until: list[asyncio.Future[Any]] = [waiting, self.left, self.extension.ending]
+            await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
             return waiting.result()
         waiting.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
@@ -90,7 +90,8 @@ class CancelHandler(Handler):
         await keeper.cancel(run_id)
         if not run.done:
             ending = asyncio.ensure_future(run.wait())
-            await asyncio.wait([ending, self.left], timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
+            until: list[asyncio.Future[Any]] = [ending, self.left]
+            await asyncio.wait(until, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():
                 ending.cancel()
                 await asyncio.wait([ending])

@@ -61,7 +61,10 @@ class SchemaHandler(Handler):
         query = self.query(SchemaQuery)
         entry = (await self.catalog()).find(workflow_id)
         wants_json_schema = query.format == "json-schema" or (query.format is None and self.accepts(SCHEMA_TYPE))
-        self.reply(input_schema(_inputs(entry), entry.workflow) if wants_json_schema else _schema(entry))
+        if wants_json_schema:
+            self.reply(input_schema(_inputs(entry), entry.workflow), kind=SCHEMA_TYPE)
+        else:
+            self.reply(_schema(entry))
 
 
 def _inputs(entry: Entry) -> Any:
