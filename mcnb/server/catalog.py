@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,9 +12,10 @@ from pathlib import Path
 
 from mcnb.compose import Document, Environment, load_document
 from mcnb.compose.environment import ENV_FILE
-from mcnb.compose.files import FILE_NAMES, read_file
+from mcnb.compose.files import FILE_NAMES
 from mcnb.compose.schema import Workflow
 from mcnb.compose.suggest import listed, suggestion
+from mcnb.compose.yaml_reader import MAX_BYTES
 from mcnb.errors import DocumentError, InvalidInputError, NotFoundError
 from mcnb.runtime.redaction import blacken
 from mcnb.server.secrets import secrets_in
@@ -22,6 +25,8 @@ UNNAMED = "__workflow__"
 
 COMPOSE_KEYS = frozenset({"component", "components", "controller", "workflow", "workflows"})
 """A YAML file of a folder with none of these is about something else."""
+
+_BEGINS_LIKE_ONE = re.compile(rb"^[{\"']*(?:components?|controller|workflows?)[\"']?\s*:", re.MULTILINE)
 
 _State = tuple[tuple[int, int, int] | None, ...]
 
@@ -128,16 +133,17 @@ class Catalog:
         raise InvalidInputError(message, errors=errors, hint=f"name one as workflow_id: {listed(names)}")
 
     def _found(self, problems: list[str]) -> Iterator[Path]:
-        """Return the files there are, each once; those of a folder that cannot be read are the ones it had."""
-        seen: set[Path] = set()
+        """Return the files there are, each once; of a folder that cannot be read, those it had."""
+        seen: set[str] = set()
         for path in self.paths:
+            had = [file for file in self._files if file.parent == path]
             try:
-                files = list(_files_of(path))
+                files = list(_files_of(path)) if path.is_dir() else had or [path]
             except OSError as error:
                 problems.append(f"{path.name}: cannot read the folder: {error.strerror or error}")
-                files = [known for known in self._files if known.parent == path]
+                files = had
             for file in files:
-                if (real := file.resolve()) not in seen:
+                if (real := os.path.realpath(file)) not in seen:
                     seen.add(real)
                     yield file
 
@@ -149,7 +155,7 @@ class Catalog:
         try:
             document = load_document(path, environment=self.environment)
         except DocumentError as error:
-            if path not in self.paths and not _is_compose(path, error):
+            if path not in self.paths and not _is_meant(path):
                 return _File(path, state, None, None)
             told = str(blacken(str(error), secrets_in(path, self.environment))).replace(f"{path.parent}/", "")
             return _File(path, state, before.document if before is not None else None, told)
@@ -172,24 +178,25 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
 
 
 def _files_of(path: Path) -> Iterator[Path]:
-    """Return the compose files that a configured path means."""
-    if not path.is_dir():
-        yield path
-        return
-    folder = path.resolve()
+    """Return the compose files of a folder; links that lead out of it are none."""
+    folder = os.path.realpath(path)
     found = sorted(item for item in path.iterdir() if item.suffix in (".yml", ".yaml"))
-    inside = [item for item in found if item.resolve().is_relative_to(folder) and item.is_file()]
+    inside = [item for item in found if _is_within(os.path.realpath(item), folder) and item.is_file()]
     own = [item for name in FILE_NAMES for item in inside if item.name == name]
     yield from own[:1] or inside
 
 
-def _is_compose(path: Path, error: DocumentError) -> bool:
-    """Whether a file of a folder that cannot be loaded is meant as a compose file."""
+def _is_within(path: str, folder: str) -> bool:
+    return os.path.commonpath([path, folder]) == folder
+
+
+def _is_meant(path: Path) -> bool:
+    """Whether a file of a folder that cannot be loaded is meant as a compose file: somebody should hear of it."""
     try:
-        content = read_file(path).value
-    except DocumentError:
-        return True  # not even YAML: somebody is at work on it, and should hear of it
-    return isinstance(content, dict) and bool(COMPOSE_KEYS & content.keys())
+        with path.open("rb") as stream:
+            return _BEGINS_LIKE_ONE.search(stream.read(MAX_BYTES)) is not None
+    except OSError:
+        return True
 
 
 def _entries(files: Sequence[tuple[Path, Document]]) -> Iterator[Entry]:
@@ -210,7 +217,7 @@ def _entries(files: Sequence[tuple[Path, Document]]) -> Iterator[Entry]:
 
 def _name(path: Path) -> str:
     """Return what a file is called: its stem, or its folder's name where all files are called the same."""
-    return path.resolve().parent.name if path.name in FILE_NAMES else path.stem
+    return os.path.basename(os.path.dirname(os.path.abspath(path))) if path.name in FILE_NAMES else path.stem
 
 
 def _is_default(document: Document, workflow: Workflow) -> bool:
