@@ -11,12 +11,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.httpserver import HTTPServer
 
 from mcnb.server.extension import McnbExtension
 from mcnb.service.config import SERVICES
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class NoFiles(AsyncLargeFileManager):
+    """A contents manager that serves no files, not even below ``/files``."""
+
+    def get_extra_handlers(self) -> list[Any]:
+        """Return none."""
+        return []
 
 
 class ServiceApp(ServerApp):
@@ -56,6 +65,7 @@ class ServiceApp(ServerApp):
         super().init_logging()
         self.log.handlers = [self.handler]
         self.no_browser_open_file = True
+        self.contents_manager_class = NoFiles
 
     def init_httpserver(self) -> None:
         """Serve on the sockets that were taken before."""

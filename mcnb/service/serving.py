@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from mcnb.compose import Document
 from mcnb.compose.environment import collect
-from mcnb.errors import ServerError, error_of
+from mcnb.errors import McnbError, ServerError, error_of
 from mcnb.service import ports
 from mcnb.service.announcement import announcement
 from mcnb.service.config import server_config
@@ -106,8 +106,13 @@ class _Foreground:
                 os.environ.pop(name, None)  # the kernels need none
             os.environ.update(_environment(self._options))  # where the server and its kernels look for values
             self._serve(sockets)
-        except SystemExit as error:
-            raise ServerError("the server could not start", hint=f"see {self._log.path}") from error
+        except McnbError:
+            raise
+        except (Exception, SystemExit) as error:
+            self._log.logger("mcnb.service").exception("the service ended")
+            raise ServerError(
+                f"the service ended: {error or 'no reason given'}", hint=f"see {self._log.path}"
+            ) from error
         finally:
             if self._page is not None and self._page.alive:
                 self._page.stop()

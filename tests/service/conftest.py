@@ -1,1 +1,1 @@
-from tests.support.runs import home, models  # noqa: F401
+from tests.support.runs import home, marathon, models  # noqa: F401
