@@ -34,7 +34,7 @@ async def _probe(path: Path) -> None:
             file.write(f"{time.time()} {max(0.0, time.perf_counter() - before - EVERY)}\n")
 
 
-def lags(path: Path, since: float, until: float) -> list[float]:
-    """Return the lags between two times."""
+def times(path: Path, since: float, until: float) -> list[float]:
+    """Return the seconds that a file of such lines holds for the time between two times."""
     rows = [line.split() for line in path.read_text().splitlines()]
-    return [float(lag) for moment, lag in rows if since <= float(moment) <= until]
+    return [float(row[1]) for row in rows if since <= float(row[0]) <= until]

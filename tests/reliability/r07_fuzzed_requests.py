@@ -1,7 +1,7 @@
 """R7: requests made up from the served OpenAPI file, right ones and wrong ones: no server error, each within 1 s.
 
 ``python -m tests.reliability.r07_fuzzed_requests [--rounds 10000] [--seed N]``: a round is one request; every route
-gets its share. Half of them are aimed: their path names a run or a workflow that exists, their body a workflow that
+gets its share, those with a body more. Half of them are aimed: their path names a run or a workflow that exists, their body a workflow that
 takes no time; otherwise nearly all would end with 404. A run that fails is answered with 500 and ``status: failed``,
 which is a reply and no server error, unless its code is ``internal``.
 """
@@ -51,9 +51,9 @@ class Fuzzing:
             self._server.url + "workflows/openapi.json", headers=self._server.headers
         )
         operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
-        share = -(-self._task.rounds // len(operations))
-        for number, operation in enumerate(operations):
-            self._send(operation, share, self._task.seed + number)
+        weights = [_weight(operation) for operation in operations]
+        for number, (operation, weight) in enumerate(zip(operations, weights, strict=True)):
+            self._send(operation, -(-self._task.rounds * weight // sum(weights)), self._task.seed + number)
             sent = sum(self.answers.values())
             self._task.say(f"  {sent}/{self._task.rounds} {operation.label}: {dict(self.answers)}")
 
@@ -110,6 +110,13 @@ class Fuzzing:
                 self.broken.append(f"{reply.status_code} {reply.content[:200]!r}: {_curl(case)}")
         elif reply.status_code >= 400 and not _says_where(reply):
             self.broken.append(f"{reply.status_code} {reply.content[:200]!r} says nothing: {_curl(case)}")
+
+
+def _weight(operation: Any) -> int:
+    """Return the share of an operation: most can go wrong where a run is asked for."""
+    if operation.label == "POST /workflows/runs":
+        return 10
+    return 2 if operation.body else 1
 
 
 def _is_failed_run(reply: Any) -> bool:

@@ -11,84 +11,44 @@ import asyncio
 import time
 from contextlib import aclosing
 
-import httpx
-
 from .caller import Caller, tokens_in
 from .documents import LONG, asks, served
-from .loop_probe import lags
+from .light_requests import light_requests
+from .loop_probe import times
 from .promise import Figure, Task, command, percentile
 from .server_process import ServerProcess
 
 STREAMS = 4
 LIMIT = 0.05
-REQUESTS = 100
-"""A second."""
-
-
-class Asking:
-    """A light request so many times a second, each sent when its time has come, whatever the others do."""
-
-    def __init__(self, server: ServerProcess) -> None:
-        self._server = server
-        self.times: list[tuple[float, float]] = []
-        self.faults: list[str] = []
-
-    async def go_on(self) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=REQUESTS)
-        under_way: set[asyncio.Task[None]] = set()
-        async with httpx.AsyncClient(headers=self._server.headers, limits=limits, trust_env=False) as client:
-            start = time.perf_counter()
-            number = 0
-            while True:
-                task = asyncio.create_task(self._ask(client))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
-                number += 1
-                await asyncio.sleep(max(0.0, start + number / REQUESTS - time.perf_counter()))
-
-    async def _ask(self, client: httpx.AsyncClient) -> None:
-        moment, before = time.time(), time.perf_counter()
-        reply = await client.get(self._server.url + "health")
-        self.times.append((moment, time.perf_counter() - before))
-        if reply.status_code != httpx.codes.OK:
-            self.faults.append(f"health answered {reply.status_code}")
-
-    def between(self, since: float, until: float) -> list[float]:
-        return [seconds for moment, seconds in self.times if since <= moment <= until]
 
 
 async def measure(task: Task) -> Figure:
     figure = Figure("R11", f"event-loop lag p99 at most {LIMIT * 1000:.0f} ms during cold load and decoding", "")
     document = served(task.folder / "served")
-    probe = task.folder / "lags.txt"
+    inside, outside = task.folder / "lags.txt", task.folder / "requests.txt"
     server = ServerProcess(
         task.folder / "server",
         [document],
         extensions={"tests.reliability.loop_probe": True},
-        environment={"LOOP_PROBE": str(probe)},
+        environment={"LOOP_PROBE": str(inside)},
     )
-    with await asyncio.to_thread(server.start):
-        asking = Asking(server)
-        background = asyncio.create_task(asking.go_on())
+    with await asyncio.to_thread(server.start), light_requests(server, outside):
         async with Caller(server) as caller:
             await asyncio.sleep(2)
             cold = time.time()
             decoding = await _first_token(caller)
             await asyncio.gather(*(_read(caller, decoding + task.rounds) for _ in range(STREAMS)))
             over = time.time()
-        background.cancel()
-        await asyncio.gather(background, return_exceptions=True)
     phases = {"idle": (cold - 1.5, cold), "cold load": (cold, decoding), "decoding": (decoding, over)}
     told = []
     for name, (since, until) in phases.items():
-        inside, outside = lags(probe, since, until), asking.between(since, until)
+        late, took = times(inside, since, until), times(outside, since, until)
         told.append(
-            f"{name} {percentile(inside, 99) * 1000:.1f} ms inside (longest {max(inside) * 1000:.0f}), "
-            f"{percentile(outside, 99) * 1000:.0f} ms a light request"
+            f"{name} {percentile(late, 99) * 1000:.1f} ms (longest {max(late) * 1000:.0f}; a light request "
+            f"{percentile(took, 99) * 1000:.0f} ms)"
         )
-        if name != "idle" and percentile(inside, 99) > LIMIT:
-            figure.broken.append(f"{name}: p99 of the lag is {percentile(inside, 99) * 1000:.0f} ms")
-    figure.broken += asking.faults
+        if name != "idle" and percentile(late, 99) > LIMIT:
+            figure.broken.append(f"{name}: p99 of the lag is {percentile(late, 99) * 1000:.0f} ms")
     figure.figure = f"p99 of {until - cold:.0f} s: " + "; ".join(told)
     return figure
 
