@@ -8,6 +8,7 @@
 ``live``      LiveRun: a run, for those who wait for it or follow it
 ``journal``   a run's events on their way into the store, in order
 ``kept``      KeptRun: the keeper's side of an unfinished run
+``keeping``   the unfinished runs, each until its end is stored
 ``waiting``   the runs that wait, and whose turn it is
 ``handing``   handing them to kernels
 ``recovery``  what an earlier server left unfinished

@@ -6,45 +6,26 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
-from mcnb.errors import ConflictError
+from mcnb.errors import ConflictError, ServerStoppingError
 from mcnb.server.keeper.checks import Checked, check_key, request_digest
 from mcnb.server.keeper.documents import to_store
 from mcnb.server.keeper.handing import Handing
+from mcnb.server.keeper.keeping import Keeping
+from mcnb.server.keeper.live import LiveRun
 from mcnb.server.keeper.request import RunRequest
-from mcnb.server.kernels import KernelLink, Kernels
+from mcnb.server.kernels import Kernels
 from mcnb.server.store import NewRun, RunStore, StoredDocument, StoredRun
 
 Check: TypeAlias = Callable[[], Checked]
 """Checks a request; called in a thread."""
 
-
-@dataclass(frozen=True)
-class Taken:
-    """A request that has its row.
-
-    Attributes
-    ----------
-    row : StoredRun
-        As the store gave it.
-    created : bool
-        Whether this request made it; otherwise an earlier one of the same key did.
-    checked : Checked or None
-        What was checked, when this request made it.
-    link : KernelLink or None
-        The existing kernel that it is for.
-    """
-
-    row: StoredRun
-    created: bool
-    checked: Checked | None = None
-    link: KernelLink | None = None
+_Taking: TypeAlias = "asyncio.Task[tuple[LiveRun, bool]]"
 
 
 class Intake:
-    """Turns requests into rows.
+    """Turns requests into rows, and has the runs kept. What has begun ends, whatever becomes of its caller.
 
     Parameters
     ----------
@@ -52,64 +33,77 @@ class Intake:
         As the keeper's.
     handing : Handing
         Says whether one more run may wait.
+    keeping : Keeping
+        Sees to what was taken.
     """
 
     def __init__(
-        self,
-        store: RunStore,
-        kernels: Kernels,
-        handing: Handing,
-        clock: Callable[[], float],
+        self, store: RunStore, kernels: Kernels, handing: Handing, keeping: Keeping, clock: Callable[[], float]
     ) -> None:
         self._store = store
         self._kernels = kernels
         self._handing = handing
+        self._keeping = keeping
         self._clock = clock
+        self._taking: set[_Taking] = set()
+        self._by_key: dict[str, tuple[str, _Taking]] = {}
+        self._stopping = False
 
-    async def earlier(self, request: RunRequest) -> tuple[StoredRun | None, str]:
-        """Return the row that an earlier request of the same key made, and the digest of this request.
+    async def stop(self, last_words: float) -> None:
+        """Take no more; wait some seconds for what is being written."""
+        self._stopping = True
+        if self._taking:
+            await asyncio.wait(self._taking, timeout=last_words)
 
-        Raises
-        ------
-        ConflictError
-            When the key was used for another request.
-        InvalidInputError
-            When it is no key.
-        """
+    async def take(self, request: RunRequest, check: Check) -> tuple[LiveRun, bool]:
+        """Take a run, or find the one that an earlier request of the same key made; see ``RunKeeper.submit``."""
         check_key(request.idempotency_key)
         digest = await asyncio.to_thread(request_digest, request)
-        if request.idempotency_key is None:
-            return None, digest
-        row = await self._store.by_key(request.idempotency_key)
-        if row is not None and row.request_sha256 != digest:
-            raise used_for_another()
-        return row, digest
+        key = request.idempotency_key
+        if key is None:
+            return await self._begin(request, digest, check)
+        if (row := await self._store.by_key(key)) is not None:
+            _check_same(row.request_sha256, digest)
+            return await self._keeping.known(row), False
+        if key in self._by_key:
+            known, under_way = self._by_key[key]
+            _check_same(known, digest)
+            run, _ = await asyncio.shield(under_way)
+            return run, False
+        return await self._begin(request, digest, check, key=key)
 
-    async def take(
-        self, request: RunRequest, digest: str | None, check: Check, *, retry_of: str | None = None
-    ) -> Taken:
-        """Check a request and write its row. What was promised a place has to be queued before anything is awaited.
+    async def take_again(self, request: RunRequest, check: Check, row: StoredRun) -> LiveRun:
+        """Take a run that does again what another one did."""
+        run, _ = await self._begin(request, row.request_sha256, check, retry_of=row.id)
+        return run
 
-        Parameters
-        ----------
-        request : RunRequest
-            What a caller asks for.
-        digest : str
-            As ``earlier`` gave it.
-        check : callable
-            Checks it; called in a thread.
-        retry_of : str, optional
-            The run that is done again.
+    async def _begin(
+        self,
+        request: RunRequest,
+        digest: str | None,
+        check: Check,
+        *,
+        key: str | None = None,
+        retry_of: str | None = None,
+    ) -> tuple[LiveRun, bool]:
+        if self._stopping:
+            raise ServerStoppingError("the server is stopping and takes no more runs", hint="try again in a moment")
+        taking = asyncio.create_task(self._take(request, digest, check, retry_of))
+        self._taking.add(taking)
+        taking.add_done_callback(self._ended)
+        if key is not None and digest is not None:
+            self._by_key[key] = digest, taking
+            taking.add_done_callback(lambda _: self._by_key.pop(key))
+        return await asyncio.shield(taking)
 
-        Raises
-        ------
-        InvalidInputError, NotSupportedError, NotFoundError
-            For a request that cannot be run; nothing was written.
-        QueueFullError
-            When too many runs wait.
-        DiskFullError
-            When the row cannot be written.
-        """
+    def _ended(self, taking: _Taking) -> None:
+        self._taking.discard(taking)
+        if not taking.cancelled():
+            taking.exception()  # its caller may have gone; nobody else has to hear of it
+
+    async def _take(
+        self, request: RunRequest, digest: str | None, check: Check, retry_of: str | None
+    ) -> tuple[LiveRun, bool]:
         checked, document = await asyncio.to_thread(lambda: _with_document(check()))
         link = None if request.kernel_id is None else await self._kernels.attached(request.kernel_id)
         with contextlib.nullcontext() if link is not None else self._handing.place():
@@ -129,13 +123,15 @@ class Intake:
                     retry_of=retry_of,
                 )
             )
-        return Taken(row, created, checked if created else None, link)
-
-
-def used_for_another() -> ConflictError:
-    """Return the error for a key that another request has used."""
-    return ConflictError("the idempotency key was used for another request", hint="use a new key for a new request")
+            if created:  # nothing is awaited between its place and its being kept
+                return self._keeping.keep(row, checked.document, link), True
+        return await self._keeping.known(row), False
 
 
 def _with_document(checked: Checked) -> tuple[Checked, StoredDocument]:
     return checked, to_store(checked.document)
+
+
+def _check_same(known: str | None, digest: str) -> None:
+    if known != digest:
+        raise ConflictError("the idempotency key was used for another request", hint="use a new key for a new request")

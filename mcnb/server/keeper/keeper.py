@@ -8,27 +8,24 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
-from mcnb.compose import Document
-from mcnb.errors import ConflictError, ServerStoppingError
+from mcnb.errors import ConflictError
 from mcnb.runtime.interruption import KEPT
 from mcnb.server.catalog import Catalog
 from mcnb.server.keeper.again import again
 from mcnb.server.keeper.checks import check_request
 from mcnb.server.keeper.handing import Handing
-from mcnb.server.keeper.intake import Check, Intake, used_for_another
-from mcnb.server.keeper.journal import Journal
-from mcnb.server.keeper.kept import KeptRun
+from mcnb.server.keeper.intake import Intake
+from mcnb.server.keeper.keeping import Keeping
 from mcnb.server.keeper.live import LiveRun
 from mcnb.server.keeper.recovery import Recovery
 from mcnb.server.keeper.request import RunRequest, Settings
 from mcnb.server.keeper.retention import retain
-from mcnb.server.kernels import KernelLink, Kernels
+from mcnb.server.kernels import Kernels
 from mcnb.server.store import TERMINAL, RunStore, StoredRun
 
 LAST_WORDS = 5.0
 """Seconds to wait for what is being written."""
 
-_Taking: TypeAlias = "asyncio.Task[tuple[LiveRun, bool]]"
 _Rows: TypeAlias = "list[StoredRun]"
 
 
@@ -70,11 +67,8 @@ class RunKeeper:
         self._clock = clock
         self._sleep = sleep
         self._handing = Handing(kernels, settings)
-        self._intake = Intake(store, kernels, self._handing, clock)
-        self._kept: dict[str, KeptRun] = {}
-        self._by_key: dict[str, tuple[str, _Taking]] = {}
-        self._taking: set[_Taking] = set()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._keeping = Keeping(store, self._handing, clock)
+        self._intake = Intake(store, kernels, self._handing, self._keeping, clock)
         self._retaining: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
         self._stopping = False
@@ -90,7 +84,7 @@ class RunKeeper:
         """End what an earlier server left under way, let what waited go on in order, and begin to hand out."""
         await asyncio.to_thread(self._catalog.refresh)
         recovery = Recovery(self._store, self._catalog, self._kernels, self._clock)
-        await recovery.recover(self._keep)
+        await recovery.recover(self._keeping.keep)
         self._handing.start()
         self._retaining = asyncio.create_task(retain(self._store, self._settings, self._sleep), name="mcnb-retention")
         self._started.set()
@@ -98,30 +92,12 @@ class RunKeeper:
     async def stop(self) -> None:
         """Take no more runs, give those under way a while to end, and leave those that wait to the next server."""
         self._stopping = True
+        self._started.set()  # who waits for the start is told that there will be none
         if self._retaining is not None:
             self._retaining.cancel()
-        if self._taking:
-            await asyncio.wait(self._taking, timeout=LAST_WORDS)
+        await self._intake.stop(LAST_WORDS)
         await self._handing.stop()
-        for run in self._handing.waiting:
-            run.forget_the_time()
-            run.live.close()
-        await self._grace()
-        for run in self._handing.running:
-            run.stop()
-        if self._ending:
-            await asyncio.wait(self._ending, timeout=LAST_WORDS)
-        for run in self._kept.values():
-            run.journal.give_up()
-            run.live.close()
-
-    async def _grace(self) -> None:
-        """Wait for the runs under way; not for those that wait for a person."""
-        ends = [asyncio.create_task(run.live.wait(or_interrupted=True)) for run in self._handing.running]
-        if ends:
-            _, late = await asyncio.wait(ends, timeout=self._settings.stop_grace)
-            for task in late:
-                task.cancel()
+        await self._keeping.stop(self._settings.stop_grace, LAST_WORDS)
 
     def ready(self) -> dict[str, Any]:
         """Return whether runs are taken, and how many wait and run."""
@@ -156,22 +132,7 @@ class RunKeeper:
             When it cannot be taken now.
         """
         await self._started.wait()
-        earlier, digest = await self._intake.earlier(request)
-        if earlier is not None:
-            return await self._known(earlier), False
-        self._check_taking()
-        key = request.idempotency_key
-        if key is not None and key in self._by_key:
-            known, under_way = self._by_key[key]
-            if known != digest:
-                raise used_for_another()
-            run, _ = await asyncio.shield(under_way)
-            return run, False
-        taking = self._begin(request, digest, lambda: check_request(request, self._catalog, self._settings))
-        if key is not None:
-            self._by_key[key] = digest, taking
-            taking.add_done_callback(lambda _: self._by_key.pop(key, None))
-        return await asyncio.shield(taking)
+        return await self._intake.take(request, lambda: check_request(request, self._catalog, self._settings))
 
     async def find(self, run_id: str) -> LiveRun:
         """Return a run.
@@ -182,8 +143,7 @@ class RunKeeper:
             When there is none of that id.
         """
         await self._started.wait()
-        kept = self._kept.get(run_id)
-        return kept.live if kept is not None else await self._known(await self._store.get(run_id))
+        return await self._keeping.find(run_id)
 
     async def cancel(self, run_id: str) -> StoredRun:
         """Cancel a run: at once where it waits, otherwise as soon as its kernel has stopped; ``find`` and ``wait``.
@@ -195,7 +155,8 @@ class RunKeeper:
         ConflictError
             When it is finished.
         """
-        run = await self._unfinished(run_id, "it cannot be cancelled any more")
+        await self._started.wait()
+        run = await self._keeping.unfinished(run_id, "it cannot be cancelled any more")
         run.cancel()
         await _within(LAST_WORDS, run.live.until(lambda row: row.state == "cancelling" or row.state in TERMINAL))
         return run.live.row
@@ -214,7 +175,8 @@ class RunKeeper:
         KernelDiedError
             When its kernel is gone.
         """
-        run = await self._unfinished(run_id, "it waits for no answer")
+        await self._started.wait()
+        run = await self._keeping.unfinished(run_id, "it waits for no answer")
         before = run.live.row
         if run.link is None or run.cancelling or before.state != "interrupted":
             raise ConflictError(f"the run is {before.state}, not interrupted: it waits for no answer")
@@ -235,10 +197,8 @@ class RunKeeper:
         row = (await self.find(run_id)).row
         if row.state not in TERMINAL:
             raise ConflictError(f"the run is {row.state}: it can be done again when it is finished")
-        self._check_taking()
         request, check = again(row, await self._store.document_of(run_id), self._catalog, self._settings)
-        run, _ = await asyncio.shield(self._begin(request, row.request_sha256, check, retry_of=run_id))
-        return run
+        return await self._intake.take_again(request, check, row)
 
     async def delete(self, run_id: str) -> None:
         """Delete a finished run.
@@ -255,80 +215,6 @@ class RunKeeper:
     async def list(self, **which: Any) -> _Rows:
         """Return runs, the newest first; the parameters are those of ``RunStore.list``."""
         return await self._store.list(**which)
-
-    # --- how they are kept ------------------------------------------------------------------------------------------
-
-    def _check_taking(self) -> None:
-        if self._stopping:
-            raise ServerStoppingError("the server is stopping and takes no more runs", hint="try again in a moment")
-
-    def _begin(self, *what: Any, **more: Any) -> _Taking:
-        """Take a run, whatever becomes of its caller: once it has its row, it has to be kept."""
-        taking = asyncio.create_task(self._take(*what, **more))
-        self._taking.add(taking)
-        taking.add_done_callback(self._taken)
-        return taking
-
-    def _taken(self, taking: _Taking) -> None:
-        self._taking.discard(taking)
-        if not taking.cancelled():
-            taking.exception()  # its caller may have gone; nobody else has to hear of it
-
-    async def _take(
-        self, request: RunRequest, digest: str | None, check: Check, *, retry_of: str | None = None
-    ) -> tuple[LiveRun, bool]:
-        taken = await self._intake.take(request, digest, check, retry_of=retry_of)
-        if taken.checked is None:
-            return await self._known(taken.row), False
-        return self._keep(taken.row, taken.checked.document, taken.link), True
-
-    def _keep(self, row: StoredRun, document: Document, link: KernelLink | None) -> LiveRun:
-        live = LiveRun(self._store, row)
-        run = KeptRun(live, Journal(self._store, live), document, self._clock, self._over)
-        self._kept[run.id] = run
-        if link is None:
-            self._handing.queue(run)
-        else:
-            self._handing.attach(run, link)
-        return live
-
-    def _over(self, run: KeptRun) -> None:
-        self._handing.over(run)
-        ending = asyncio.create_task(self._forget(run))
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
-
-    async def _forget(self, run: KeptRun) -> None:
-        """Keep a run until its end is stored; from then on the store knows all of it."""
-        row = await run.live.wait()
-        self._kept.pop(run.id, None)
-        if row.started is not None and row.finished is not None:
-            self._handing.took(row.finished - row.started)
-
-    async def _known(self, row: StoredRun) -> LiveRun:
-        """Return a run of the store as it is now; one that is not kept and not finished is for the next server."""
-        if (kept := self._kept.get(row.id)) is not None:
-            return kept.live
-        if row.state not in TERMINAL:  # it may have ended since the row was read
-            row = await self._store.get(row.id)
-            if (kept := self._kept.get(row.id)) is not None:
-                return kept.live
-        live = LiveRun(self._store, row)
-        live.close()
-        return live
-
-    async def _unfinished(self, run_id: str, so: str) -> KeptRun:
-        """Return a run that is under way.
-
-        Raises
-        ------
-        NotFoundError, ConflictError
-        """
-        run = await self.find(run_id)
-        kept = self._kept.get(run_id)
-        if kept is None or kept.over:
-            raise ConflictError(f"the run is {run.state if run.done else 'over'}: {so}")
-        return kept
 
 
 async def _within(seconds: float, waiting: Coroutine[Any, Any, None]) -> None:

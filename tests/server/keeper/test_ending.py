@@ -34,9 +34,11 @@ async def submit(bench: Bench, **what: Any) -> Any:
 
 
 async def some_text(run: Any) -> None:
-    """Wait until a run has streamed something."""
+    """Wait until a run has streamed more than its prompt."""
+    seen = ""
     async for batch in run.events():
-        if any(event["type"] == "token" for event in batch):
+        seen += "".join(event["text"] for event in batch if event["type"] == "token")
+        if len(seen) > len(FIRST_LINE):
             return
 
 
@@ -266,6 +268,33 @@ async def test_a_cancelled_run_whose_kernel_dies_is_cancelled(place: Place) -> N
 
 
 @in_loop
+async def test_what_is_told_after_the_end_is_not_heard(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write(saying())
+    async with place.server() as bench:
+        bench.kernels.holding = True
+        run = await submit(bench)
+        await holds(lambda: bool(bench.kernels.links) and bool(bench.kernels.links[0].runs))
+        append, written = bench.store.append, []
+
+        def noted(*what: Any, **more: Any) -> Any:
+            written.append(more["finish"])
+            return append(*what, **more)
+
+        monkeypatch.setattr(bench.store, "append", noted)
+        _, listener = bench.kernels.links[0]._held.pop(run.id)
+        listener.on_died(KernelDiedError("gone"))
+        last = {"type": "state", "time": 1.0, "state": "completed"}
+        listener.on_events([{"type": "token", "time": 1.0, "text": "late"}])
+        listener.on_finished([last], "completed", "output", None, None)
+        listener.on_refused(KernelDiedError("late"))
+        listener.on_died(KernelDiedError("again"))
+        row = await run.wait()
+        assert row.error == {"code": "kernel_died", "message": "gone"}
+        assert states(await events_of(run)) == ["pending", "failed"]
+        assert len(written) == 1
+
+
+@in_loop
 async def test_the_kernel_of_a_notebook_dies(place: Place) -> None:
     place.write(asking())
     async with place.server() as bench:
@@ -289,7 +318,7 @@ async def test_somebody_else_has_finished_the_run(place: Place) -> None:
         await bench.keeper.resume(run.id)  # its kernel goes on, and the store says that it need not
         assert (await run.wait()).state == "cancelled"
         assert is_whole(await events_of(run))
-        await holds(lambda: not bench.keeper._kept)
+        await holds(lambda: not len(bench.keeper._keeping))
         assert bench.keeper.ready()["running"] == 0, "its place is free"
 
 

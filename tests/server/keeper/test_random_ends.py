@@ -226,7 +226,7 @@ class Story:
                 assert row.state != "completed"
         assert self.keeper.ready()["queued"] == self.keeper.ready()["running"] == 0
         await self.keeper.stop()
-        assert not self.keeper._kept
+        assert not len(self.keeper._keeping)
 
 
 STEPS = (

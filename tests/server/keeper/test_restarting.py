@@ -159,6 +159,17 @@ async def test_submitting_waits_until_the_keeper_has_started(place: Place, monke
 
 
 @in_loop
+async def test_who_waits_for_a_start_that_never_comes_is_told(place: Place) -> None:
+    place.write(saying())
+    async with place.server(start=False) as bench:
+        submitting = asyncio.create_task(submit(bench))
+        await asyncio.sleep(0)
+        await bench.keeper.stop()
+        with pytest.raises(ServerStoppingError):
+            await submitting
+
+
+@in_loop
 async def test_a_start_does_not_wait_for_a_full_disk_for_ever(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery_of_runs, "LAST_WORDS", 0.01)
     place.write(asking())

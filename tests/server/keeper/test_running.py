@@ -67,7 +67,7 @@ async def test_a_finished_run_that_nobody_reads_leaves_memory(place: Place) -> N
         run, _ = await bench.keeper.submit(RunRequest(input={"prompt": "x"}))
         await run.wait()
         gone, run_id = weakref.ref(run), run.id
-        await holds(lambda: not bench.keeper._kept)
+        await holds(lambda: not len(bench.keeper._keeping))
         del run
         gc.collect()
         assert gone() is None
