@@ -1,0 +1,118 @@
+"""From a kernel to a link: until its runtime has answered."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+from mcnb.errors import KernelDiedError, NotSupportedError
+from mcnb.kernel import protocol
+from mcnb.server.kernels.connection import Connection, Message
+from mcnb.server.kernels.link import KernelLink
+
+ASK_AGAIN = 0.3
+"""Seconds between two questions to a kernel that is starting."""
+
+SUBSHELLS = "kernel subshells"
+"""What a kernel says that has them."""
+
+
+async def reach(client: Any, kernel_id: str, owner: str, *, beside_cells: bool, timeout: float) -> KernelLink:
+    """Connect to a kernel and start its runtime.
+
+    Parameters
+    ----------
+    client : jupyter_client.asynchronous.AsyncKernelClient
+        Of the kernel; owned from now on.
+    kernel_id : str
+        The kernel.
+    owner : str
+        The server's id.
+    beside_cells : bool
+        Whether it is a notebook's: the runtime is then reached through a subshell where the kernel has them, and
+        otherwise when no cell is at work.
+    timeout : float
+        Seconds within which the kernel has to answer at all.
+
+    Raises
+    ------
+    NotSupportedError
+        When the kernel has no mcnb, or one that speaks another protocol.
+    KernelDiedError
+        When it does not answer.
+    """
+    connection = Connection(client)
+    try:
+        await connection.open()
+        try:
+            info = await asyncio.wait_for(_answered(connection), timeout)
+        except asyncio.TimeoutError as error:
+            raise KernelDiedError(f"the kernel did not answer within {timeout:g} s") from error
+        subshell = None
+        if beside_cells and SUBSHELLS in info.get("supported_features", ()):
+            subshell = (await connection.request("control", "create_subshell_request", {})).get("subshell_id")
+        await _start(connection, subshell)
+        return await _open(connection, kernel_id, owner, subshell)
+    except BaseException:
+        await connection.close()
+        raise
+
+
+async def _answered(connection: Connection) -> Message:
+    """Wait until the kernel answers and its publications arrive; return what it says of itself.
+
+    The control channel answers while a cell runs. A subscription takes effect some time after it was made: each
+    question makes the kernel publish something.
+    """
+    asked = {asyncio.create_task(connection.request("shell", "kernel_info_request", {}))}
+    try:
+        while True:
+            asked.add(asyncio.create_task(connection.request("control", "kernel_info_request", {})))
+            done, _ = await asyncio.wait(asked, timeout=ASK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+            if done and connection.subscribed.is_set():
+                return done.pop().result()
+            if done:
+                await asyncio.sleep(ASK_AGAIN / 10)
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def _start(connection: Connection, subshell: str | None) -> None:
+    content = {
+        "code": protocol.START,
+        "silent": True,
+        "store_history": False,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": False,
+    }
+    while True:
+        reply = await connection.request("shell", "execute_request", content, subshell=subshell)
+        if reply["status"] == "ok":
+            return
+        if reply["status"] == "error":
+            break
+        await asyncio.sleep(ASK_AGAIN)  # aborted: a cell of the notebook has failed, and what waited behind it with it
+    name, value = reply.get("ename", ""), str(reply.get("evalue", ""))[:200]
+    if name in ("ModuleNotFoundError", "ImportError"):
+        hint = "install it where the kernel is: pip install 'mcnb[kernel]'"
+        raise NotSupportedError(f"the kernel cannot run workflows: it has no mcnb ({value})", hint=hint)
+    raise NotSupportedError(f"the kernel cannot run workflows ({name}: {value})", hint="name a Python kernel with mcnb")
+
+
+async def _open(connection: Connection, kernel_id: str, owner: str, subshell: str | None) -> KernelLink:
+    link = KernelLink(kernel_id, connection, uuid.uuid4().hex, subshell=subshell)
+    link.open(owner)
+    while not link.ready.done():
+        link.send({"type": protocol.HELLO})
+        await asyncio.wait({link.ready}, timeout=1)
+    ready = link.ready.result()
+    if ready is None or ready.get("protocol") != protocol.VERSION:
+        raise NotSupportedError(
+            "the kernel has another version of mcnb, which this server cannot talk to",
+            hint="install the server's version where the kernel is",
+        )
+    return link
