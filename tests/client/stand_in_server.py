@@ -147,6 +147,10 @@ class StandInServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self.end()
+
+    def end(self) -> None:
+        """End the thread of a server that has stopped."""
 
         async def rest() -> None:
             others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -195,7 +199,6 @@ class StandInServer:
         asyncio.run_coroutine_threadsafe(doing(), self._loop).result(PATIENCE)
 
     def _listen(self) -> None:
-        self._connections: set[Any] = set()
         app = tornado.web.Application([(r"/(.*)", _Handler, {"server": self})], log_function=lambda _: None)
         self._http = tornado.httpserver.HTTPServer(app)
         self._socket.setblocking(False)
@@ -204,8 +207,8 @@ class StandInServer:
     def _stop(self) -> None:
         self._http.stop()
         self._socket.close()
-        for connection in list(self._connections):
-            connection.close()
+        for connection in list(self._http._connections):
+            connection.stream.close()
 
     def submit(self, data: dict[str, Any]) -> Kept:
         """Take a run, as the keeper does."""
@@ -233,8 +236,6 @@ class _Handler(tornado.web.RequestHandler):
         self.server = server
 
     def prepare(self) -> None:
-        stream = self.request.connection.stream  # type: ignore[union-attr]
-        self.server._connections.add(stream)
         request = self.request
         self.server.seen.append(
             Seen(str(request.method), str(request.uri), dict(request.headers.get_all()), request.body)
@@ -383,6 +384,3 @@ class _Handler(tornado.web.RequestHandler):
     def _break(self) -> None:
         self.request.connection.stream.close()  # type: ignore[union-attr]
         self._finished = True
-
-    def on_finish(self) -> None:
-        self.server._connections.discard(self.request.connection.stream)  # type: ignore[union-attr]

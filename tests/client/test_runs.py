@@ -158,9 +158,9 @@ def test_repeating(dice: Compose, serve: Serve, connected: Connect) -> None:
     assert again.output == first.output
     here = dice.run(prompt="b")
     assert remote.repeat(here.record.to_dict()).output == here.output
+    record = here.record.to_dict()
+    record["document"] = {**record["document"], "digest": "another"}
     with pytest.raises(InvalidInputError, match="no document like that"):
-        record = here.record.to_dict()
-        record["document"]["digest"] = "another"
         remote.repeat(record)
 
 
