@@ -157,7 +157,9 @@ class Catalog:
         except DocumentError as error:
             if path not in self.paths and not _is_meant(path):
                 return _File(path, state, None, None)
-            told = str(blacken(str(error), secrets_in(path, self.environment))).replace(f"{path.parent}/", "")
+            told = str(blacken(str(error), secrets_in(path, self.environment)))
+            for file in (path, *self._env_files(path)):
+                told = told.replace(f"{file.parent}{os.sep}", "")
             return _File(path, state, before.document if before is not None else None, told)
         if path not in self.paths and not COMPOSE_KEYS & document.source.keys():
             return _File(path, state, None, None)
@@ -165,8 +167,11 @@ class Catalog:
 
     def _state(self, path: Path) -> _State:
         """Return what changes when a file, or an env file it takes values from, is written."""
-        env = self.environment.files if self.environment is not None else ()
-        return tuple(_stat(file) for file in (path, *(env or (path.parent / ENV_FILE,))))
+        return tuple(_stat(file) for file in (path, *self._env_files(path)))
+
+    def _env_files(self, path: Path) -> tuple[Path, ...]:
+        given = self.environment.files if self.environment is not None else ()
+        return given or (path.parent / ENV_FILE,)
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

@@ -273,6 +273,15 @@ def test_problems_tell_no_environment_values_and_no_tokens(write: Write, tmp_pat
     assert "hf_in_a_list" not in " ".join(found.problems)
 
 
+def test_problems_tell_no_folders(write: Write, tmp_path: Path) -> None:
+    path = write("model-compose.yml", document("a"))
+    env = write("values.env", "no value", folder="elsewhere")
+    found = catalog(path, tmp_path / "gone" / "missing.yml", environment=Environment(files=(env,)))
+    assert len(found.problems) == 2
+    assert "values.env" in found.problems[0]
+    assert str(tmp_path) not in " ".join(found.problems)
+
+
 def test_the_environment_is_the_one_that_was_given(write: Write) -> None:
     content = document("a")
     content["workflows"][0]["title"] = "${env.TITLE}"
