@@ -223,7 +223,8 @@ class McnbExtension(ExtensionApp):
             if services is not None:
                 await services.close()
         finally:
-            self.ending.set_result(None)
+            if not self.ending.done():
+                self.ending.set_result(None)
             for task in self._followed:
                 task.cancel()
             if self._followed:

@@ -7,7 +7,6 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from httpx_sse import connect_sse
 
@@ -79,50 +78,69 @@ def test_silence_is_filled_with_signs_of_life(serve: Serve) -> None:
         assert json.loads([line for line in lines if line.startswith("data:")][-1][6:])["state"] == "completed"
 
 
-def leave(server: Served, body: dict[str, Any], headers: dict[str, str] | None = None, *, read: bytes = b"") -> None:
-    """Send a request for a run that is held; leave when its kernel has it and some bytes were read."""
-    content = json.dumps({"input": {"prompt": "hold"}, **body}).encode()
+def leave(server: Served, body: dict[str, Any], headers: dict[str, str] | None = None, *, read: bytes = b"") -> str:
+    """Send a request for a run; leave when it is there and some bytes were read. Returns the run's id."""
+    content = json.dumps({"input": {"prompt": "hold"}, "session_id": "left", **body}).encode()
+    with open_request(server, len(content), headers) as connection:
+        connection.sendall(content)
+        while not (runs := server.http.get(RUNS, params={"session_id": "left"}).json()["runs"]):
+            pass
+        received = b""
+        while read not in received:
+            received += connection.recv(1000)
+    nobody_waits(server)  # before anybody else does, for whom the run would go on
+    return str(runs[0]["run_id"])
+
+
+def open_request(server: Served, length: int, headers: dict[str, str] | None = None) -> socket.socket:
+    """Send the head of a POST of a run."""
     address = urlsplit(server.url)
     lines = {
         "Host": address.netloc,
         "Authorization": f"token {server.token}",
         "Content-Type": "application/json",
-        "Content-Length": str(len(content)),
+        "Content-Length": str(length),
         **(headers or {}),
     }
     head = "".join(f"{name}: {text}\r\n" for name, text in lines.items())
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=60) as connection:
-        connection.sendall(f"POST {address.path}{RUNS} HTTP/1.1\r\n{head}\r\n".encode() + content)
-        _the_run(server)
-        received = b""
-        while read not in received:
-            received += connection.recv(1000)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=60)
+    connection.sendall(f"POST {address.path}{RUNS} HTTP/1.1\r\n{head}\r\n".encode())
+    return connection
 
 
-def _the_run(server: Served) -> str:
-    """Wait for the newest run that is not over."""
-    while True:
-        found = [run for run in server.http.get(RUNS).json()["runs"] if run["finished"] is None]
-        if found:
-            return str(found[0]["run_id"])
+def nobody_waits(server: Served) -> None:
+    """Return when the server has noticed that everybody left."""
+    while server.call(lambda: len(server.extension.watching)):
+        pass
 
 
 @pytest.mark.parametrize("body", [{}, {"stream": True}])
 def test_a_client_that_leaves_cancels_its_run(server: Served, body: dict[str, Any]) -> None:
-    leave(server, body, read=b"processing" if body else b"")
-    (run,) = server.http.get(RUNS).json()["runs"]
-    assert server.until(run["run_id"], "cancelled")["status"] == "cancelled"
+    run_id = leave(server, body, read=b"processing" if body else b"")
+    assert server.until(run_id, "cancelled")["status"] == "cancelled"
 
 
-def test_also_while_it_waits_its_turn(serve: Serve) -> None:
+@pytest.mark.parametrize("body", [{}, {"stream": True}])
+def test_also_while_it_waits_its_turn(serve: Serve, body: dict[str, Any]) -> None:
     server = serve({"running": 1})
     first = server.held()
-    content = {"input": {"prompt": "waiting"}, "session_id": "second"}
-    with pytest.raises(httpx.ReadTimeout):
-        server.http.post(RUNS, json=content, timeout=0.2)
-    (run,) = server.http.get(RUNS, params={"session_id": "second"}).json()["runs"]
-    assert server.until(run["run_id"], "cancelled")["started"] is None
+    run_id = leave(server, body)
+    assert server.until(run_id, "cancelled")["started"] is None
     assert server.http.get(f"{RUNS}/{first}").json()["status"] == "processing"
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_asked_for_nothing(server: Served) -> None:
+    with open_request(server, 1000) as connection:
+        connection.sendall(b'{"input": {"prompt": "hold"}')
+    assert server.run("x").status_code == 200
+    assert len(server.http.get(RUNS).json()["runs"]) == 1
+
+
+def test_a_body_that_is_announced_too_large_is_not_waited_for(server: Served) -> None:
+    with open_request(server, 2_000_000) as connection:
+        received = connection.recv(10_000)
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close" in received
 
 
 @pytest.mark.parametrize(
@@ -134,10 +152,7 @@ def test_also_while_it_waits_its_turn(serve: Serve) -> None:
     ],
 )
 def test_unless_it_asked_otherwise(server: Served, body: dict[str, Any], headers: dict[str, str]) -> None:
-    leave(server, body, headers)
-    run_id = _the_run(server)
-    while server.call(lambda: len(server.extension.watching)):  # until the server has noticed
-        pass
+    run_id = leave(server, body, headers)
     assert server.until(run_id, "processing")["status"] == "processing"
     server.call(lambda: server.kernels.link.finish(run_id, "completed", output="x"))
     assert server.until(run_id, "completed")["output"] == "x"
@@ -161,6 +176,5 @@ def test_a_reader_who_leaves_cancels_nothing(server: Served) -> None:
     run_id = server.held()
     with server.http.stream("GET", f"{RUNS}/{run_id}/events") as reply:
         next(reply.iter_lines())
-    while server.call(lambda: len(server.extension.watching)):
-        pass
+    nobody_waits(server)
     assert server.http.get(f"{RUNS}/{run_id}").json()["status"] == "processing"
