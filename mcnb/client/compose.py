@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections import deque
 from collections.abc import Coroutine, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from mcnb.client import requests
 from mcnb.client.address import Address
-from mcnb.client.run import RemoteRun
+from mcnb.client.run import RUN_ID, RemoteRun
 from mcnb.client.served import Found, Served, Shown
 from mcnb.client.server import Server
 from mcnb.compose import Document
@@ -23,8 +22,6 @@ from mcnb.runtime.pauses import check_answered
 from mcnb.runtime.plan import make_plan
 from mcnb.runtime.rows import Source, read_rows
 from mcnb.runtime.runtime import HISTORY
-
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def connect(url: str, token: str | None = None, *, timeout: float = 30) -> RemoteCompose:
@@ -159,7 +156,7 @@ class RemoteCompose(Offering):
         self, record: Record | Mapping[str, Any], *, timeout: float | None = None
     ) -> Run:
         found = record if isinstance(record, Record) else Record.from_dict(record)
-        if timeout is None and _RUN_ID.fullmatch(found.run_id):
+        if timeout is None and RUN_ID.fullmatch(found.run_id):
             try:
                 body = requests.retry(self._server, found.run_id)
             except NotFoundError:
@@ -189,7 +186,7 @@ class RemoteCompose(Offering):
         NotFoundError
             When the server knows no such run.
         """
-        if not _RUN_ID.fullmatch(run_id):
+        if not RUN_ID.fullmatch(run_id):
             raise NotFoundError(f"there is no run '{run_id}'")
         body = requests.look(self._server, run_id)
         public = str(body.get("workflow_id"))
@@ -256,7 +253,7 @@ class RemoteCompose(Offering):
         NotFoundError, ConflictError
             When the server knows no such run, or it has ended already.
         """
-        if not _RUN_ID.fullmatch(run_id):
+        if not RUN_ID.fullmatch(run_id):
             raise NotFoundError(f"there is no run '{run_id}'")
         return str(requests.cancel(self._server, run_id).get("status"))
 
@@ -304,7 +301,7 @@ class RemoteCompose(Offering):
     def _of_digest(self, record: Record) -> Found:
         digest = record.document.get("digest")
         for found in self._served.all():
-            if found.document.digest == digest and found.name == record.workflow:
+            if found.digest == digest and found.name == record.workflow:
                 return found
         raise InvalidInputError(
             f"the server at {self.url} has no document like that of the record",

@@ -46,9 +46,10 @@ def error_from(response: httpx.Response, url: str, *, has_token: bool) -> McnbEr
     """
     data = json_of(response)
     told = data.get("error") if isinstance(data, dict) else None
-    if isinstance(told, dict) and isinstance(told.get("code"), str):
-        return _told(told["code"], str(told.get("message") or "it gave no reason"), data, response)
     status = response.status_code
+    is_general = status in (401, 403, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # what to do is known better here
+    if isinstance(told, dict) and isinstance(told.get("code"), str) and not is_general:
+        return _told(told["code"], str(told.get("message") or "it gave no reason"), data, response)
     if status in (401, 403) or (response.is_redirect and "/login" in response.headers.get("location", "")):
         wrong = "does not accept this token" if has_token else "asks for a token"
         return ServerError(f"the server at {url} {wrong}", hint=_TOKEN_HINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from mcnb.runtime import Record, Run, State
 from mcnb.runtime.events import Event, EventType
 from mcnb.runtime.interruption import KEPT, Interruption, Pause
 from mcnb.runtime.run import TERMINAL
+
+RUN_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class RemoteRun(Run):
@@ -55,7 +58,7 @@ class RemoteRun(Run):
         shown: Shown,
     ) -> None:
         run_id = body.get("run_id")
-        if not isinstance(run_id, str) or not run_id.isalnum():  # it becomes part of addresses
+        if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):  # it becomes part of addresses
             raise cannot_understand(server.url, "a run has no id")
         self._server = server
         self._shown = shown

@@ -37,11 +37,14 @@ class Found:
         In which it is; environment values are not those of the server.
     name : str
         Its id there.
+    digest : str
+        Of the document at the server, where access tokens stand that it tells nobody.
     """
 
     id: str
     document: Document
     name: str
+    digest: str
 
     @property
     def shown(self) -> Shown:
@@ -139,7 +142,7 @@ class Served:
             known = [item.document for item in self._found.values()]
         same = next((document for document in known if document.source == told["source"]), None)
         document = same or self._read(workflow, told["source"], names)
-        return Found(workflow, document, _name_in(document, workflow))
+        return Found(workflow, document, _name_in(document, workflow), str(told.get("digest") or document.digest))
 
     def _read(self, workflow: str, source: Mapping[str, Any], names: list[str]) -> Document:
         for stand_in in _STAND_INS:

@@ -74,6 +74,8 @@ def test_a_post_whose_connection_breaks_is_one_run(
         (Canned(400, told("invalid_document", "model-compose.yml:1:1: bad")), ServerError, "bad"),
         (Canned(418, told("of_the_future", "a new word")), ServerError, "a new word"),
         (Canned(413, "<html>"), InvalidInputError, "larger than the server takes"),
+        (Canned(413, told("too_large", "over 1 MB")), InvalidInputError, "larger than the server takes"),
+        (Canned(403, told("forbidden", "no")), ServerError, "does not accept this token; give the one"),
         (Canned(500, "<html>Oops</html>"), ServerError, "answered 500 Internal Server Error"),
         (Canned(302, "", {"Location": "/login?next=%2F"}), ServerError, "does not accept this token; give the one"),
         (Canned(301, "", {"Location": "https://elsewhere/?token=x"}), ServerError, "to https://elsewhere/; connect"),
