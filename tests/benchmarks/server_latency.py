@@ -14,7 +14,7 @@ import statistics
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.reliability.promise import percentile
+from tests.reliability.promise import leave_on_term, percentile
 
 from .two_servers import both, smollm2
 
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     arguments.model = arguments.model or smollm2()
+    leave_on_term()
     figures = asyncio.run(measure(arguments))
     for name, values in figures.items():
         print(f"{name:14} one token, warm: median {values['median_ms']:.1f} ms, p95 {values['p95_ms']:.1f} ms")

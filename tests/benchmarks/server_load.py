@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from tests.reliability.promise import leave_on_term
+
 from .two_servers import Answer, Ours, Side, both, smollm2
 
 PROMPTS = (
@@ -121,6 +123,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     arguments.model = arguments.model or smollm2()
+    leave_on_term()
     figures = asyncio.run(measure(arguments))
     kind = "replies" if arguments.whole else "streams"
     for name, values in figures.items():

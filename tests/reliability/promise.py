@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -76,11 +77,17 @@ def command(measure_in: Measure, rounds: int, text: str | None) -> None:
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--seed", type=int, help="for the same random points again; drawn and printed otherwise")
     arguments = parser.parse_args()
+    leave_on_term()
     figure = measure(measure_in, arguments.rounds, arguments.seed)
     for fault in figure.broken[:20]:
         _say(f"  broken: {fault}")
     _say(str(figure))
     sys.exit(0 if figure.kept else 1)
+
+
+def leave_on_term() -> None:
+    """Leave as after an error when the process is asked to end, so that the servers it started end too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

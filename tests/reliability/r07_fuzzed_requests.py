@@ -1,9 +1,9 @@
 """R7: requests made up from the served OpenAPI file, right ones and wrong ones: no server error, each within 1 s.
 
 ``python -m tests.reliability.r07_fuzzed_requests [--rounds 10000] [--seed N]``: a round is one request; every route
-gets its share, those with a body more. Half of them are aimed: their path names a run or a workflow that exists, their body a workflow that
-takes no time; otherwise nearly all would end with 404. A run that fails is answered with 500 and ``status: failed``,
-which is a reply and no server error, unless its code is ``internal``.
+gets its share, those with a body more. Half of them are aimed: their path names a run or a workflow that exists, their
+body a workflow that takes no time; otherwise nearly all would end with 404. A run that fails is answered with 500 and
+``status: failed``, which is a reply and no server error, unless its code is ``internal``.
 """
 
 from __future__ import annotations
