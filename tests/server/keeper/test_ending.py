@@ -185,6 +185,19 @@ async def test_a_kernel_gets_the_time_that_is_left(place: Place) -> None:
 
 
 @in_loop
+async def test_only_the_kernel_watches_the_time_of_a_run_it_has(place: Place) -> None:
+    """There it stands still while a person thinks."""
+    place.write(asking())
+    async with place.server() as bench:
+        bench.kernels.starting = asyncio.Event()
+        run = await submit(bench, input=None, timeout=1_000)
+        assert bench.keeper._keeping._runs[run.id]._alarm is not None
+        bench.kernels.starting.set()
+        await run.wait(or_interrupted=True)
+        assert bench.keeper._keeping._runs[run.id]._alarm is None
+
+
+@in_loop
 async def test_runs_that_name_no_time_limit_get_the_servers(place: Place) -> None:
     place.write(saying())
     async with place.server(default_timeout=77) as bench:
