@@ -8,6 +8,7 @@
 ``feed``      the events of a run, read in a thread, whatever happens to the connection
 ``run``       RemoteRun: a Run that is computed on a server
 ``requests``  what a RemoteCompose asks a server for
+``batch``     a batch whose rows are runs of a server
 ``compose``   RemoteCompose: what ``mcnb.connect`` returns
 ============  ==============================================================================
 """

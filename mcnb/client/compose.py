@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mcnb.client import requests
 from mcnb.client.address import Address
+from mcnb.client.batch import start_batch
 from mcnb.client.run import RUN_ID, RemoteRun
 from mcnb.client.served import Found, Served, Shown
 from mcnb.client.server import Server
 from mcnb.compose import Document
 from mcnb.errors import InvalidInputError, NotFoundError, ServerError
 from mcnb.runtime import Batch, Offering, Record, Run
-from mcnb.runtime.batch_row import BatchRow
-from mcnb.runtime.order import with_seed
-from mcnb.runtime.pauses import check_answered
-from mcnb.runtime.plan import make_plan
-from mcnb.runtime.rows import Source, read_rows
+from mcnb.runtime.rows import Source
 from mcnb.runtime.runtime import HISTORY
 
 
@@ -202,34 +198,7 @@ class RemoteCompose(Offering):
         seed: int | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> Batch:
-        overrides, chosen = with_seed(parameters, seed)
-        found = self._find(workflow)
-        plan = make_plan(found.document, found.document.workflow(found.name))
-        check_answered(plan)
-        inputs = found.document.inputs(found.name)
-        values = read_rows(rows, inputs)
-        shown = found.shown
-        given = {key: value for key, value in overrides.items() if key != "seed"}
-        # a seed that nobody gave leaves those that the document says
-        own = (
-            seed is None and "seed" not in overrides and any(_says_a_seed(step.action) for step in plan.calls.values())
-        )
-        made: list[Batch] = []
-
-        def start(row: BatchRow) -> Run:
-            body = requests.take(
-                self._server,
-                workflow=found.id,
-                input=row.input,
-                seed=None if own else row.seed,
-                parameters=given,
-                priority="bulk",
-                is_wanted=lambda: not made or made[0].state == "processing",
-            )
-            return RemoteRun(self._server, body, workflow=found.name, input=row.input, parameters=given, shown=shown)
-
-        made.append(Batch(values, chosen, inputs.names, start, _in_thread))
-        return made[0]
+        return start_batch(self._server, self._find(workflow), rows, seed=seed, parameters=parameters)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -315,12 +284,3 @@ class RemoteCompose(Offering):
         with self._lock:
             self._runs.append(run)
         return run
-
-
-def _says_a_seed(action: Any) -> bool:
-    return getattr(action, "seed", None) is not None
-
-
-def _in_thread(working: Coroutine[Any, Any, None]) -> None:
-    """Work in a thread of its own, which ends with the work."""
-    threading.Thread(target=lambda: asyncio.run(working), name="mcnb-remote-batch", daemon=True).start()
