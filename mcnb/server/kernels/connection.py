@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import queue
+import uuid
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -36,6 +37,9 @@ class Connection:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        # All clients of one manager have its name, and the kernel gives the replies to the latest of a name: ours would
+        # be taken away from whoever else talks to the kernel.
+        client.session.session = uuid.uuid4().hex
         self._tasks: list[asyncio.Task[None]] = []
         self._replies: dict[str, asyncio.Future[Message]] = {}
         self._idles: dict[str, asyncio.Future[Message]] = {}

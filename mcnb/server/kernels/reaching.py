@@ -43,18 +43,20 @@ async def reach(client: Any, kernel_id: str, owner: str, *, beside_cells: bool, 
         When it does not answer.
     """
     connection = Connection(client)
+    subshell = None
     try:
         await connection.open()
         try:
             info = await asyncio.wait_for(_answered(connection), timeout)
         except asyncio.TimeoutError as error:
             raise KernelDiedError(f"the kernel did not answer within {timeout:g} s") from error
-        subshell = None
         if beside_cells and SUBSHELLS in info.get("supported_features", ()):
             subshell = (await connection.request("control", "create_subshell_request", {})).get("subshell_id")
         await _start(connection, subshell)
         return await _open(connection, kernel_id, owner, subshell)
     except BaseException:
+        if subshell is not None:
+            connection.send("control", "delete_subshell_request", {"subshell_id": subshell})
         await connection.close()
         raise
 

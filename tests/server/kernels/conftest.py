@@ -19,7 +19,7 @@ from tests.support.runs import FIRST_LINE, document, models  # noqa: F401
 
 _T = TypeVar("_T")
 
-PATIENCE = 100
+PATIENCE = 30
 
 
 class Listener:
@@ -126,7 +126,8 @@ class Serving:
 
     def close(self) -> None:
         self.do(self.kernels.close())
-        self.do(self.manager.shutdown_all(now=True))
+        for kernel_id in self.manager.list_kernel_ids():
+            self.do(self.manager.shutdown_kernel(kernel_id, now=True))
         left = [task.get_name() for task in asyncio.all_tasks(self.loop) if "mcnb" in task.get_name()]
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
