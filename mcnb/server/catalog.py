@@ -153,7 +153,7 @@ class Catalog:
         if before is not None and before.state == state:
             return before
         try:
-            document = load_document(path, environment=self.environment)
+            document = load_document(*self.read_with(path), environment=self.environment)
         except DocumentError as error:
             if path not in self.paths and not _is_meant(path):
                 return _File(path, state, None, None)
@@ -167,7 +167,11 @@ class Catalog:
 
     def _state(self, path: Path) -> _State:
         """Return what changes when a file, or an env file it takes values from, is written."""
-        return tuple(_stat(file) for file in (path, *self._env_files(path)))
+        return tuple(_stat(file) for file in (*self.read_with(path), *self._env_files(path)))
+
+    def read_with(self, path: Path) -> tuple[Path, ...]:
+        """Return the files that a document is read from, in the order in which they are merged: here, one."""
+        return (path,)
 
     def _env_files(self, path: Path) -> tuple[Path, ...]:
         given = self.environment.files if self.environment is not None else ()

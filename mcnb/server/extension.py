@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +129,10 @@ class McnbExtension(ExtensionApp):
         from mcnb.server.metrics import metrics
         from mcnb.server.services import open_services
 
+        places, files = self._places()
         services = await open_services(
-            *self._places(),
+            places,
+            self._catalog_of(files),
             Settings(
                 queue_length=self.queue_length,
                 running=self.running,
@@ -157,6 +160,11 @@ class McnbExtension(ExtensionApp):
             files = [root / name for name in FILE_NAMES if (root / name).is_file()][:1]
         own = [root / Path(self.database).expanduser()] if self.database else []
         return own or databases(Path(jupyter_data_dir()), root), files
+
+    def _catalog_of(self, files: Sequence[Path]) -> Catalog:
+        from mcnb.server.catalog import Catalog
+
+        return Catalog(files)
 
     def _kernels(self, owner: str) -> Kernels:
         from mcnb.server.kernels import Kernels

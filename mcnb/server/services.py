@@ -83,7 +83,7 @@ def open_store(candidates: Sequence[Path]) -> RunStore:
 
 async def open_services(
     candidates: Sequence[Path],
-    compose_files: Sequence[Path],
+    catalog: Catalog,
     settings: Settings,
     make_kernels: Callable[[str], Kernels],
     **options: Any,
@@ -94,8 +94,8 @@ async def open_services(
     ----------
     candidates : sequence of Path
         Databases to try.
-    compose_files : sequence of Path
-        Files, and folders of them.
+    catalog : Catalog
+        The compose files.
     settings : Settings
         The limits.
     make_kernels : callable
@@ -103,7 +103,6 @@ async def open_services(
     **options
         For the keeper.
     """
-    catalog = Catalog(compose_files)
     await asyncio.to_thread(catalog.refresh)
     store = await asyncio.to_thread(open_store, candidates)
     try:

@@ -83,7 +83,7 @@ class ServiceApp(ServerApp):
         for each in _STOPPING:
             signal.signal(each, self._second_signal)
         self.log.info("stopping: %s", signal.Signals(number).name)
-        self.io_loop.add_callback_from_signal(self._stop_calmly)
+        self.io_loop.add_callback(self._stop_calmly)
 
     def _second_signal(self, *_: Any) -> None:
         try:

@@ -49,7 +49,7 @@ class ServiceOptions:
     @property
     def environment(self) -> Environment:
         """Where ``${env.NAME}`` takes its values from."""
-        return Environment(tuple(map(Path, self.env_files)), dict(self.env))
+        return Environment(tuple(Path(path).absolute() for path in self.env_files), dict(self.env))
 
     def document(self) -> Document:
         """Load the document, or raise DocumentError."""

@@ -12,7 +12,6 @@ import webbrowser
 from dataclasses import replace
 
 from mcnb.compose import Document
-from mcnb.compose.environment import collect
 from mcnb.errors import McnbError, ServerError, error_of
 from mcnb.service import ports
 from mcnb.service.announcement import announcement
@@ -104,7 +103,6 @@ class _Foreground:
         try:
             for name in TOKEN_NAMES:
                 os.environ.pop(name, None)  # the kernels need none
-            os.environ.update(_environment(self._options))  # where the server and its kernels look for values
             self._serve(sockets)
         except McnbError:
             raise
@@ -124,7 +122,7 @@ class _Foreground:
         from mcnb.service.extension import extension_traits
         from mcnb.service.jupyter import ServiceApp
 
-        traits = extension_traits(self._document, self._endpoint, self._name)
+        traits = extension_traits(self._document, self._options.environment, self._endpoint, self._name)
         config = server_config(self._endpoint, traits, self._document.folder)
         app = ServiceApp(config=config)
         app.sockets = sockets
@@ -181,13 +179,6 @@ class _Foreground:
         self._opened.unlink(missing_ok=True)
         if self._page is not None:
             self._page.kill()
-
-
-def _environment(options: ServiceOptions) -> dict[str, str]:
-    """Return what ``--env-file`` and ``-e`` give, in the order in which they win over the process's environment."""
-    given = options.environment
-    found = collect(given.files, given.overrides) if given.files or given.overrides else {}
-    return {name: value for name, value in found.items() if os.environ.get(name) != value}
 
 
 def _answers(place: Place) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mcnb.models.home import models_home
 from tests.browser.forms import Form, finish
 from tests.browser.lab import chromium, needs
 from tests.cli.processes import run as run_command
@@ -26,8 +25,13 @@ PROMPT = "Once upon a time in a distant galaxy"
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The quickstart, served without a token, as the seed does."""
     folder = tmp_path_factory.mktemp("quickstart")
-    shutil.copy(ROOT / "examples" / "quickstart" / "model-compose.yml", folder)
-    with running(folder / "model-compose.yml", "--no-token") as found:
+    text = (ROOT / "examples" / "quickstart" / "model-compose.yml").read_text()
+    assert "max_output_length: 128" in text
+    (folder / "model-compose.yml").write_text(text.replace("max_output_length: 128", "max_output_length: 12"))
+    home = folder / "home"  # what services keep is the test's own; models are where they were fetched
+    home.mkdir()
+    (home / "models").symlink_to(models_home())
+    with running(folder / "model-compose.yml", "--no-token", MCNB_HOME=str(home)) as found:
         yield found
 
 

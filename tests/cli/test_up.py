@@ -174,6 +174,22 @@ def test_detached_stopped_and_started_again(place: Path, models: Models) -> None
         assert len(up.ask("GET", "/api/workflows/runs")[1]["runs"]) == 2
 
 
+def test_several_files_are_one_document_with_the_values_of_the_command(place: Path, models: Models) -> None:
+    text = "${env.WORD} ${env.OTHER} ${input.prompt as text}"
+    component = {"model": str(models.poet), "text": text, "max_output_length": 2}
+    first = write_document(place / "several", models.poet, component=component)
+    second = place / "several" / "more.yml"
+    second.write_text("workflow: {title: Renamed}\n")
+    values = place / "several" / "values.env"
+    values.write_text("WORD=beside\nOTHER=from-a-file\n")
+    options = ["-f", str(second), "--env-file", str(values), "-e", "WORD=given"]
+    with running(first, *options, MCNB_HOME=str(place)) as up:
+        assert [item["title"] for item in up.ask("GET", "/api/workflows")[1]] == ["Renamed"]
+        status, body = up.run("end")
+        assert status == 200
+        assert body["output"]["generated"].startswith("given from-a-file end")
+
+
 def test_what_a_killed_service_left_is_cleaned_up(place: Path, models: Models) -> None:
     home = place / "killed"
     file = write_document(place / "left", models.poet, controller=WEB)
