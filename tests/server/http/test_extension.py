@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -152,7 +153,9 @@ def test_stopping_ends_what_runs_and_tells_those_who_wait(serve: Serve, folders:
 def test_a_stopping_server_takes_nothing(server: Served) -> None:
     assert server.run("x").status_code == 200
     keeper = server.extension._start.result().keeper
-    server.call(lambda: setattr(keeper, "_stopping", True))
+    stopping = server.call(lambda: asyncio.ensure_future(keeper.stop()))
+    while not server.call(stopping.done):
+        pass
     health = server.http.get("api/health")
     assert (health.status_code, health.json()) == (503, {"status": "stopping"})
     refused = server.run("x")
