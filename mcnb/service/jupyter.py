@@ -83,7 +83,11 @@ class ServiceApp(ServerApp):
         for each in _STOPPING:
             signal.signal(each, self._second_signal)
         self.log.info("stopping: %s", signal.Signals(number).name)
-        self.io_loop.add_callback(self._stop_calmly)
+        # wakes the loop, which tornado's add_callback does not from within its own thread
+        self.io_loop.asyncio_loop.call_soon_threadsafe(self._begin_to_stop)  # type: ignore[attr-defined]
+
+    def _begin_to_stop(self) -> None:
+        self._ending = asyncio.ensure_future(self._stop_calmly())
 
     def _second_signal(self, *_: Any) -> None:
         try:
