@@ -70,6 +70,8 @@ class Vitals:
                 return None
             return KernelDiedError(f"the kernel cannot be reached any more ({type(error).__name__})")
         self._failures = 0
+        if not is_alive and getattr(self._kernel, "shutting_down", False):  # on its way out of the manager
+            return KernelDiedError(f"the kernel was shut down {when}")
         return None if is_alive else await self._explained(when)
 
     async def _explained(self, when: str) -> KernelDiedError:

@@ -100,7 +100,7 @@ class Serving:
         self.manager, self.kernels = self.do(self._make(folder))
 
     async def _make(self, folder: Path) -> tuple[AsyncMappingKernelManager, Kernels]:
-        manager = AsyncMappingKernelManager(root_dir=str(folder))
+        manager = AsyncMappingKernelManager(root_dir=str(folder), connection_dir=str(folder))
         return manager, Kernels(manager, **self._options)
 
     def do(self, work: Coroutine[Any, Any, _T]) -> _T:
@@ -131,6 +131,7 @@ class Serving:
         left = [task.get_name() for task in asyncio.all_tasks(self.loop) if "mcnb" in task.get_name()]
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+        self.manager.context.destroy(linger=0)
         assert not left
 
 
