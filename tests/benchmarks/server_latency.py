@@ -20,6 +20,8 @@ from .two_servers import both, smollm2
 
 PROMPT = "Once upon a time"
 WARM = 5
+PAUSE = 0.3
+"""Seconds before each request: threads of the other side's last one may still spin, and are not to be measured."""
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
@@ -30,6 +32,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
             clients = [(side, await stack.enter_async_context(side.client())) for side in sides]
             for number in range(-WARM, arguments.requests):
                 for side, client in clients:
+                    await asyncio.sleep(PAUSE)
                     answer = await side.whole(client, PROMPT, 1)
                     if number >= 0:
                         took.setdefault(side.name, []).append(answer.whole * 1000)
