@@ -135,14 +135,14 @@ class Served:
     def _fetch(self, workflow: str) -> Found:
         reply = self._server.get(f"workflows/{quote(workflow, safe='')}")
         told = reply.get("document") if isinstance(reply, dict) else None
-        if not isinstance(told, dict) or not isinstance(told.get("source"), dict):
+        if not isinstance(told, dict) or not isinstance(told.get("source"), dict) or "workflow" not in told:
             raise cannot_understand(self._server.url, f"workflow '{workflow}' comes without its document")
         names = [str(name) for name in told.get("env") or []]
         with self._lock:
             known = [item.document for item in self._found.values()]
         same = next((document for document in known if document.source == told["source"]), None)
         document = same or self._read(workflow, told["source"], names)
-        return Found(workflow, document, _name_in(document, workflow), str(told.get("digest") or document.digest))
+        return Found(workflow, document, str(told["workflow"]), str(told.get("digest") or document.digest))
 
     def _read(self, workflow: str, source: Mapping[str, Any], names: list[str]) -> Document:
         for stand_in in _STAND_INS:
@@ -159,20 +159,6 @@ class Served:
             f"the document of workflow '{workflow}' at {self._server.url} cannot be read here: {problem.message}",
             hint="mcnb there may be of another version; submit() works without the document",
         )
-
-
-def _name_in(document: Document, workflow: str) -> str:
-    """Return a workflow's id in its document: that of the server, which may have the file's name in front.
-
-    A workflow without an id has that of its file at the server.
-    """
-    known = [item.id for item in document.workflows]
-    if workflow in known:
-        return workflow
-    ends = [name for name in known if workflow.endswith(f".{name}")]
-    if ends:
-        return max(ends, key=len)
-    return next((name for name in known if name.startswith("__")), known[0])
 
 
 def _is_chat(component: Any) -> bool:

@@ -8,9 +8,9 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
-from mcnb import __version__
 from mcnb.errors import InternalError, InvalidInputError, McnbError
 from mcnb.kernel import protocol
 from mcnb.kernel.documents import Documents
@@ -96,7 +96,7 @@ class Session:
                 self._documents.get(said),
                 message["workflow"],
                 message["input"],
-                seed=message.get("seed"),
+                drawn_seed=message.get("seed"),
                 parameters=message.get("parameters"),
                 timeout=message.get("timeout"),
                 run_id=run_id,
@@ -170,7 +170,7 @@ class Session:
                 "protocol": protocol.VERSION,
                 "pid": os.getpid(),
                 "host": platform.node(),
-                "version": __version__,
+                "version": version("mcnb"),
                 "memory": _memory(),
                 "loaded": [resident.name for resident in self._runtime.cache.residents()],
             }

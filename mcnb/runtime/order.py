@@ -117,7 +117,9 @@ def make_order(
     )
 
 
-def with_seed(parameters: Mapping[str, Any] | None, seed: int | None) -> tuple[dict[str, Any], int]:
+def with_seed(
+    parameters: Mapping[str, Any] | None, seed: int | None, drawn: int | None = None
+) -> tuple[dict[str, Any], int]:
     """Return the checked overrides, with the seed where the caller gives one, and that seed or a drawn one.
 
     Raises
@@ -126,4 +128,6 @@ def with_seed(parameters: Mapping[str, Any] | None, seed: int | None) -> tuple[d
         For a value out of range.
     """
     overrides = check_parameters({**(parameters or {}), **({} if seed is None else {"seed": seed})})
-    return overrides, overrides["seed"] if "seed" in overrides else secrets.randbits(DRAWN_SEED_BITS)
+    if "seed" in overrides:
+        return overrides, overrides["seed"]
+    return overrides, secrets.randbits(DRAWN_SEED_BITS) if drawn is None else drawn

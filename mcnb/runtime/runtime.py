@@ -68,6 +68,7 @@ class Runtime:
         input: Mapping[str, Any] | None = None,
         *,
         seed: int | None = None,
+        drawn_seed: int | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         run_id: str | None = None,
@@ -86,6 +87,8 @@ class Runtime:
             Its inputs.
         seed : int, optional
             For the same text again; drawn and recorded when not given.
+        drawn_seed : int, optional
+            The one that was drawn already, for want of a `seed`; one that the document says goes before it.
         parameters : mapping, optional
             Overrides of generation parameters for this run.
         timeout : float, optional
@@ -110,7 +113,7 @@ class Runtime:
         UnsupportedModelError
             When what runs models is not installed.
         """
-        overrides, chosen = with_seed(parameters, seed)
+        overrides, chosen = with_seed(parameters, seed, drawn_seed)
         order = make_order(
             document,
             workflow,

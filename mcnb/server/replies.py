@@ -142,6 +142,7 @@ class DocumentBody(_Reply):
     digest: str
     source: dict[str, JsonValue]
     env: list[str] = Field(description="The names of the environment variables that it uses.")
+    workflow: str = Field(description="The workflow's id in it.")
 
 
 class WorkflowDetails(WorkflowSchema):

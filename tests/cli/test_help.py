@@ -11,7 +11,7 @@ import mcnb as package
 from mcnb.cli.group import mcnb
 from tests.cli.conftest import Command
 
-NAMES = ["run", "repeat", "validate", "schema", "render", "models"]
+NAMES = ["run", "repeat", "up", "ps", "logs", "down", "validate", "schema", "render", "models"]
 PATHS = [[], *([name] for name in NAMES), *(["models", name] for name in ("list", "fetch", "estimate", "remove"))]
 
 

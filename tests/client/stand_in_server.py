@@ -366,7 +366,12 @@ class _Handler(tornado.web.RequestHandler):
         served = self.server.offers[public]
         document = served.compose.document
         schema = input_schema(document.inputs(served.name))
-        told = {"digest": document.digest, "source": document.source, "env": sorted(document.env)}
+        told = {
+            "digest": document.digest,
+            "source": document.source,
+            "env": sorted(document.env),
+            "workflow": served.name,
+        }
         return {**self._entry(public), "input": schema, "output": None, "document": told}
 
     def _json(self, status: int, data: Any) -> None:

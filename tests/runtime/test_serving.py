@@ -90,3 +90,23 @@ def test_a_cap_has_to_allow_something(compose: Make, models: Models) -> None:
     loaded = compose(models.poet)
     with pytest.raises(InvalidInputError, match="max_output_tokens"):
         loaded.runtime.submit(loaded.document, None, {"prompt": "a"}, max_output_tokens=0)
+
+
+def test_a_seed_that_was_drawn_elsewhere_is_the_runs(compose: Make, models: Models) -> None:
+    loaded = compose(models.dice, params={"max_output_length": 12})
+    known = loaded.run(prompt=FIRST_LINE, seed=11)
+    run = loaded.runtime.submit(loaded.document, None, {"prompt": FIRST_LINE}, drawn_seed=11)
+    assert run.wait(PATIENCE)
+    assert (run.output, run.record.seed) == (known.output, 11)
+    assert run.record.parameters == {}, "nobody asked for that seed"
+
+
+def test_a_seed_of_the_document_goes_before_one_that_was_drawn(compose: Make, models: Models) -> None:
+    loaded = compose(models.dice, params={"max_output_length": 12, "seed": 3})
+    local = loaded.run(prompt=FIRST_LINE)
+    run = loaded.runtime.submit(loaded.document, None, {"prompt": FIRST_LINE}, drawn_seed=11)
+    assert run.wait(PATIENCE)
+    assert (run.output, run.record.used_seed) == (local.output, 3)
+    again = loaded.runtime.submit(loaded.document, None, {"prompt": FIRST_LINE}, seed=11)
+    assert again.wait(PATIENCE)
+    assert again.output != local.output

@@ -76,7 +76,7 @@ class InProcessLink:
                 order.document,
                 order.workflow,
                 order.input,
-                seed=order.seed,
+                drawn_seed=order.seed,
                 parameters=order.parameters,
                 timeout=order.timeout,
                 run_id=order.id,

@@ -45,7 +45,12 @@ class WorkflowHandler(Handler):
         self.query(NoQuery)
         entry = (await self.catalog()).find(workflow_id)
         document = entry.document
-        about = {"digest": document.digest, "source": without_tokens(document.source), "env": sorted(document.env)}
+        about = {
+            "digest": document.digest,
+            "source": without_tokens(document.source),
+            "env": sorted(document.env),
+            "workflow": entry.workflow.id,
+        }
         self.reply({**_schema(entry), "document": about})
 
 
