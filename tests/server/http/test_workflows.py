@@ -40,7 +40,9 @@ def test_one_workflow(server: Served) -> None:
         "default": False,
     }
     details = server.http.get("api/workflows/typed").json()
-    assert details.pop("document").keys() == {"digest", "source", "env"}
+    document = details.pop("document")
+    assert document.keys() == {"digest", "source", "env", "workflow"}
+    assert document["workflow"] == "typed"
     assert details == schema
     for path in ("api/workflows/tpyed", "api/workflows/tpyed/schema"):
         reply = server.http.get(path)

@@ -221,7 +221,7 @@ async def test_one_key_is_one_run(place: Place) -> None:
         asked = [bench.keeper.submit(RunRequest(input={"prompt": p}, idempotency_key="n")) for p in "ab"]
         both = await asyncio.gather(*asked, return_exceptions=True)
         assert sorted(type(answer).__name__ for answer in both) == ["ConflictError", "tuple"]
-        await both[0][0].wait()  # type: ignore[index]
+        await next(answer for answer in both if isinstance(answer, tuple))[0].wait()
     async with place.server() as bench:
         again, created = await bench.keeper.submit(RunRequest(input=ASK, idempotency_key="k"))
         assert not created

@@ -79,8 +79,9 @@ def test_killed_while_it_loads(serving: Serving, models: Models) -> None:
 def test_killed_while_it_is_idle(serving: Serving, models: Models) -> None:
     async def scenario() -> None:
         link = await serving.kernels.runtime()
+        provisioner = serving.manager.get_kernel(link.kernel_id).provisioner
         serving.kill(link.kernel_id)
-        await serving.manager.get_kernel(link.kernel_id).provisioner.wait()
+        await provisioner.wait()
         await works(serving, models, other_than=link)
 
     serving.do(scenario())

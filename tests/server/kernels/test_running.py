@@ -24,7 +24,7 @@ def test_a_run_is_what_it_is_in_process(serving: Serving, models: Models) -> Non
     cache = ModelCache()
     runtime = Runtime(cache)
     try:
-        here = runtime.submit(made, None, {"prompt": "a"}, seed=11, run_id="same")
+        here = runtime.submit(made, None, {"prompt": "a"}, drawn_seed=11, run_id="same")
         assert here.wait(100)
     finally:
         runtime.close()
