@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import platform
@@ -33,6 +34,11 @@ def sha256(value: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and the libraries that make a text."""
+    return dict(_versions())
+
+
+@functools.cache  # what was imported stays what it is; looking it up takes milliseconds, of every run
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
