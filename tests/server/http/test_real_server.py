@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 from httpx_sse import connect_sse
+from jupyter_client import BlockingKernelClient, find_connection_file
 
 from tests.server.jupyter import PATIENCE
 from tests.support.runs import FIRST_LINE, Models, document, models  # noqa: F401
@@ -102,3 +103,43 @@ def test_from_the_request_to_the_model_and_back(process: tuple[psutil.Process, h
     assert len(kernels) == 1, "one kernel holds the model"
     assert "torch" not in _maps(server)
     assert "libtorch" in _maps(kernels[0])
+
+
+def test_a_notebook_lends_its_kernel_and_its_model(
+    process: tuple[psutil.Process, httpx.Client],
+    models: Models,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    _, http = process
+    kernel_id = http.post("api/kernels", json={"name": "python3"}).json()["id"]
+    notebook = BlockingKernelClient(connection_file=find_connection_file(f"kernel-{kernel_id}.json"))
+    notebook.load_connection_file()
+    notebook.start_channels()
+    try:
+        notebook.wait_for_ready(timeout=PATIENCE)
+        began, gate = tmp_path / "began", tmp_path / "gate"
+        notebook.execute(_CELL.format(text=document(models.poet), began=str(began), gate=str(gate)))
+        while not began.exists():
+            assert http.get(f"api/kernels/{kernel_id}").status_code == 200
+        body = {"input": {"prompt": FIRST_LINE}, "parameters": {"max_output_length": 12}}
+        run = http.post("api/workflows/runs", json={**body, "kernel_id": kernel_id}).json()
+        assert run["status"] == "completed", run
+        assert run["kernel_id"] == kernel_id
+        assert not gate.exists(), "the cell still runs"
+        record = http.get(f"api/workflows/runs/{run['run_id']}").json()["record"]
+        assert record["generations"][0]["cache_hit"], "the notebook's model is used, not loaded again"
+        events = http.get(f"api/workflows/runs/{run['run_id']}/events").text
+        assert "event: load" not in events
+        assert len(http.get("api/kernels").json()) == 1, "no other kernel was started for it"
+        gate.touch()
+    finally:
+        notebook.stop_channels()
+
+
+_CELL = """
+import pathlib, time, mcnb
+mcnb.load(text={text!r}).run(prompt="a")
+pathlib.Path({began!r}).touch()
+while not pathlib.Path({gate!r}).exists():
+    time.sleep(0.01)
+"""
