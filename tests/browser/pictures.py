@@ -1,20 +1,27 @@
-"""The README's pictures: ``python -m tests.browser.pictures`` takes them from a real JupyterLab."""
+"""The README's pictures, taken from a real JupyterLab and a real service: ``python -m tests.browser.pictures [NAME]``.
+
+NAME is ``first-run``, ``form`` or ``web-page``; without one, all are taken.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.browser.forms import Form
-from tests.browser.lab import open_notebook, run_all, running_lab
+from mcnb.models.home import models_home
+from tests.browser.forms import Form, finish
+from tests.browser.lab import CHROMIUM_OPTIONS, chromium, open_notebook, run_all, running_lab
+from tests.service.running import running
 
 ROOT = Path(__file__).parents[2]
 FIRST_RUN = ROOT / "notebooks" / "01-first-run.ipynb"
 FORM = ROOT / "notebooks" / "02-the-form.ipynb"
+QUICKSTART = ROOT / "examples" / "quickstart" / "model-compose.yml"
 IMAGES = ROOT / "docs" / "images"
 
 SHOWN = """() => {
@@ -89,6 +96,27 @@ def form(name: str, *, dark: bool, width: int) -> None:
         keep(shown.root, f"form-batch-{name}")
 
 
+def web_page(name: str, *, dark: bool, width: int) -> None:
+    """Take a picture of the web page that ``mcnb up`` serves."""
+    from playwright.sync_api import sync_playwright
+
+    home = Path(tempfile.mkdtemp())
+    (home / "models").symlink_to(models_home())
+    with running(QUICKSTART, MCNB_HOME=str(home)) as up, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=list(CHROMIUM_OPTIONS))
+        page = browser.new_page(
+            viewport={"width": width, "height": 760}, color_scheme="dark" if dark else "light", device_scale_factor=2
+        )
+        page.set_default_timeout(240_000)
+        page.goto(str(up.form))
+        shown = Form(page).wait()
+        shown.field("Prompt").fill("Once upon a time in a distant galaxy")
+        finish(shown, lambda: shown.button("Run").click())
+        page.wait_for_timeout(500)
+        keep(page, f"web-page-{name}")
+        browser.close()
+
+
 def keep(shown: Any, name: str, **options: Any) -> None:
     """Save what is shown as one of the pictures."""
     target = IMAGES / f"{name}.png"
@@ -96,12 +124,15 @@ def keep(shown: Any, name: str, **options: Any) -> None:
     print(target)
 
 
+PICTURES = {"first-run": first_run, "form": form, "web-page": web_page}
+
+
 def main() -> None:
-    """Take all pictures."""
+    """Take the pictures."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for name, dark, width in (("light", False, 1200), ("dark", True, 1200), ("narrow", False, 700)):
-        first_run(name, dark=dark, width=width)
-        form(name, dark=dark, width=width)
+    for take in [PICTURES[name] for name in sys.argv[1:] or PICTURES]:
+        for name, dark, width in (("light", False, 1200), ("dark", True, 1200), ("narrow", False, 700)):
+            take(name, dark=dark, width=width)
 
 
 if __name__ == "__main__":
