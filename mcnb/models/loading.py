@@ -81,8 +81,8 @@ def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: 
     loaded = LoadedModel(
         snapshot,
         placement,
-        # Its weights go on saying that they want gradients, though nothing here computes any: for those that do not,
-        # torch multiplies the last position of a prompt by the whole vocabulary in a way that is 20 to 100 times slower.
+        # Its weights go on saying that they want gradients, though nothing here computes any: of those that do not,
+        # torch multiplies the last position of a prompt with the whole vocabulary in a way that is far slower.
         model.eval(),
         tokenizer,
         defaults,

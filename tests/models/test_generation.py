@@ -69,7 +69,9 @@ def test_the_config_decides_the_class(name: str, loaded: Loaded) -> None:
     assert model.is_encoder_decoder == (name in ENCODER_DECODER)
     assert not model.model.training
     assert {parameter.dtype for parameter in model.model.parameters()} == {torch.float32}
-    assert all(parameter.requires_grad for parameter in model.model.parameters()), "torch is slower on those that do not"
+    assert all(parameter.requires_grad for parameter in model.model.parameters()), (
+        "torch is slower on those that do not"
+    )
     assert all(parameter.grad is None for parameter in model.model.parameters())
     assert model.memory >= sum(p.numel() * 4 for p in set(model.model.parameters()))
 

@@ -154,7 +154,13 @@ class Handing:
             self._kernel = "running"
             for run in self.waiting.take(self._free):
                 self._held[run.id] = run
+                run.on_untouched = self._hand_out_again
                 run.give_to(link, self._settings.max_timeout)
+
+    def _hand_out_again(self, run: KeptRun) -> None:
+        """Let a run wait again: its kernel was dead already when it was given the run, or died at that moment."""
+        self._held.pop(run.id, None)
+        self.queue(run)
 
     def _failed(self, awaited: list[KeptRun], error: McnbError) -> None:
         self._kernel = "failed"

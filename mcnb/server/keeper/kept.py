@@ -53,6 +53,9 @@ class KeptRun:
         Whether its end has been told.
     cancelling : bool
         Whether somebody asked for its end.
+    on_untouched : callable or None
+        Called with this when its kernel died before it said anything of the run: it is handed out once more. A second
+        time it fails, as it may be what kills kernels.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class KeptRun:
         self._clock = clock
         self._on_over = on_over
         self._alarm: asyncio.TimerHandle | None = None
+        self.on_untouched: Callable[[KeptRun], None] | None = None
+        self._touched = False
         self._started = False
         journal.on_overtaken = self._overtaken
 
@@ -136,6 +141,7 @@ class KeptRun:
 
     def on_events(self, events: list[_Event]) -> None:
         """Keep what has happened."""
+        self._touched = True
         if self.over:
             return
         heard = [event for event in events if self._is_heard(event)]
@@ -169,8 +175,13 @@ class KeptRun:
         self.fail(error)
 
     def on_died(self, error: KernelDiedError) -> None:
-        """End the run: its kernel is gone."""
-        self.fail(error)
+        """End the run: its kernel is gone. One that it had not touched waits for the next kernel."""
+        if self._touched or self.over or self.cancelling or self.on_untouched is None:
+            self.fail(error)
+            return
+        self._touched = True
+        self.link = None
+        self.on_untouched(self)
 
     def _start_in(self, events: list[_Event]) -> float | None:
         """Return when the run started, where these events tell it for the first time."""

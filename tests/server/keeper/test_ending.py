@@ -295,6 +295,7 @@ async def test_what_is_told_after_the_end_is_not_heard(place: Place, monkeypatch
 
         monkeypatch.setattr(bench.store, "append", noted)
         _, listener = bench.kernels.links[0]._held.pop(run.id)
+        listener.on_events([{"type": "state", "time": 1.0, "state": "processing"}])
         listener.on_died(KernelDiedError("gone"))
         last = {"type": "state", "time": 1.0, "state": "completed"}
         listener.on_events([{"type": "token", "time": 1.0, "text": "late"}])
@@ -303,8 +304,37 @@ async def test_what_is_told_after_the_end_is_not_heard(place: Place, monkeypatch
         listener.on_died(KernelDiedError("again"))
         row = await run.wait()
         assert row.error == {"code": "kernel_died", "message": "gone"}
-        assert states(await events_of(run)) == ["pending", "failed"]
-        assert len(written) == 1
+        assert states(await events_of(run)) == ["pending", "processing", "failed"]
+        assert len([finish for finish in written if finish is not None]) == 1
+
+
+@in_loop
+async def test_a_run_that_its_kernel_never_touched_goes_on_in_the_next(place: Place) -> None:
+    place.write(saying())
+    async with place.server() as bench:
+        bench.kernels.holding = True
+        run = await submit(bench)
+        await holds(lambda: bool(bench.kernels.links) and bool(bench.kernels.links[0].runs))
+        bench.kernels.holding = False
+        bench.kernels.links[0].die()
+        assert (await run.wait()).state == "completed"
+        assert states(await events_of(run)) == ["pending", "processing", "completed"]
+        assert len(bench.kernels.links) == 2
+
+
+@in_loop
+async def test_a_run_that_two_kernels_died_of_untouched_fails(place: Place) -> None:
+    place.write(saying())
+    async with place.server() as bench:
+        bench.kernels.holding = True
+        run = await submit(bench)
+        for number in range(2):
+            await holds(lambda number=number: len(bench.kernels.links) > number and bench.kernels.links[number].runs)
+            assert not run.done
+            bench.kernels.links[number].die()
+        row = await run.wait()
+        assert row.error is not None
+        assert (row.state, row.error["code"]) == ("failed", "kernel_died")
 
 
 @in_loop

@@ -320,4 +320,6 @@ async def test_no_token_of_a_document_is_stored(place: Place) -> None:
         assert "hf_verysecret" not in str(stored)
         assert "hf_verysecret" in str(bench.kernels.links[0].orders[0].document.source), "its kernel needs it"
         bench.kernels.links[0].die()
+        await holds(lambda: len(bench.kernels.links) > 1 and bool(bench.kernels.links[1].runs))
+        bench.kernels.links[1].die()
         assert (await run.wait()).state == "failed"
