@@ -105,7 +105,7 @@ def web_page(name: str, *, dark: bool, width: int) -> None:
     with running(QUICKSTART, MCNB_HOME=str(home)) as up, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=list(CHROMIUM_OPTIONS))
         page = browser.new_page(
-            viewport={"width": width, "height": 760}, color_scheme="dark" if dark else "light", device_scale_factor=2
+            viewport={"width": width, "height": 520}, color_scheme="dark" if dark else "light", device_scale_factor=2
         )
         page.set_default_timeout(240_000)
         page.goto(str(up.form))

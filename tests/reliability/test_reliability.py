@@ -26,7 +26,7 @@ SMALL: list[tuple[ModuleType, int]] = [
     (r01_full_queue, 1),
     (r03_kernel_kills, 2),
     (r04_server_kills, 2),
-    (r07_fuzzed_requests, 150),
+    (r07_fuzzed_requests, 2_000),
     (r10_leaving, 6),
     (r13_cold_requests, 1),
     (r16_stillborn_kernels, 2),

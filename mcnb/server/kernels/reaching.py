@@ -8,11 +8,14 @@ from typing import Any
 
 from mcnb.errors import KernelDiedError, NotSupportedError
 from mcnb.kernel import protocol
-from mcnb.server.kernels.connection import Connection, Message
+from mcnb.server.kernels.connection import Channel, Connection, Message
 from mcnb.server.kernels.link import KernelLink
 
 ASK_AGAIN = 0.3
 """Seconds between two questions to a kernel that is starting."""
+
+SEND_AGAIN = 3.0
+"""Seconds after which a request is sent once more, in case it or its reply was lost; twice as many the next time."""
 
 SUBSHELLS = "kernel subshells"
 """What a kernel says that has them."""
@@ -51,7 +54,7 @@ async def reach(client: Any, kernel_id: str, owner: str, *, beside_cells: bool, 
         except asyncio.TimeoutError as error:
             raise KernelDiedError(f"the kernel did not answer within {timeout:g} s") from error
         if beside_cells and SUBSHELLS in info.get("supported_features", ()):
-            subshell = (await connection.request("control", "create_subshell_request", {})).get("subshell_id")
+            subshell = (await _surely(connection, "control", "create_subshell_request", {})).get("subshell_id")
         await _start(connection, subshell)
         return await _open(connection, kernel_id, owner, subshell)
     except BaseException:
@@ -82,6 +85,29 @@ async def _answered(connection: Connection) -> Message:
         await asyncio.gather(*asked, return_exceptions=True)
 
 
+async def _surely(
+    connection: Connection, channel: Channel, kind: str, content: Message, *, subshell: str | None = None
+) -> Message:
+    """Return the first reply to a request that may be made several times.
+
+    A message to a kernel that has just started, or just made a subshell, may be lost. One that is busy with a cell
+    answers all of them when the cell is over.
+    """
+    asked: set[asyncio.Task[Message]] = set()
+    patience = SEND_AGAIN
+    try:
+        while True:
+            asked.add(asyncio.create_task(connection.request(channel, kind, content, subshell=subshell)))
+            done, _ = await asyncio.wait(asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return done.pop().result()
+            patience *= 2
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
 async def _start(connection: Connection, subshell: str | None) -> None:
     content = {
         "code": protocol.START,
@@ -92,7 +118,7 @@ async def _start(connection: Connection, subshell: str | None) -> None:
         "stop_on_error": False,
     }
     while True:
-        reply = await connection.request("shell", "execute_request", content, subshell=subshell)
+        reply = await _surely(connection, "shell", "execute_request", content, subshell=subshell)
         if reply["status"] == "ok":
             return
         if reply["status"] == "error":
@@ -107,10 +133,12 @@ async def _start(connection: Connection, subshell: str | None) -> None:
 
 async def _open(connection: Connection, kernel_id: str, owner: str, subshell: str | None) -> KernelLink:
     link = KernelLink(kernel_id, connection, uuid.uuid4().hex, subshell=subshell)
-    link.open(owner)
+    patience = SEND_AGAIN
     while not link.ready.done():
+        link.open(owner)  # a second one replaces the first, and has no runs to end yet
         link.send({"type": protocol.HELLO})
-        await asyncio.wait({link.ready}, timeout=1)
+        await asyncio.wait({link.ready}, timeout=patience)
+        patience *= 2
     ready = link.ready.result()
     if ready is None or ready.get("protocol") != protocol.VERSION:
         raise NotSupportedError(
