@@ -122,8 +122,8 @@ async def measure(task: Task) -> Figure:
     figure.broken += [f"it took {seconds:.1f} s from a kill to the end" for seconds in took if seconds > WITHIN]
     figure.figure = (
         f"{len(took) + len(went_on)} kills, none lost, stuck or in two end states; end after the kill: median "
-        f"{percentile(took, 50):.1f} s, longest {max(took, default=0):.1f} s; {len(went_on)} went on in the next kernel; "
-        + ", ".join(f"{name} {count}" for name, count in sorted(ends.items()))
+        f"{percentile(took, 50):.1f} s, longest {max(took, default=0):.1f} s; {len(went_on)} went on in the next "
+        "kernel; " + ", ".join(f"{name} {count}" for name, count in sorted(ends.items()))
     )
     return figure
 
