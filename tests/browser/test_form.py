@@ -248,8 +248,11 @@ def test_the_keyboard_alone_is_enough(opened: Opened) -> None:
 
 def test_the_result_is_in_the_saved_notebook(opened: Opened) -> None:
     text = run(opened.story, "What stays is")
+    first = json.dumps(text.splitlines()[0], ensure_ascii=False)[1:-1]
+    held = "text => JSON.stringify(window.jupyterapp.shell.currentWidget.context.model.toJSON().cells).includes(text)"
+    opened.page.wait_for_function(held, arg=first)  # the copy of the result comes after the result
     opened.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     opened.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     notebook = nbformat.read(opened.file, as_version=4)
-    saved = json.dumps([output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])])
-    assert text.splitlines()[0] in saved
+    outputs = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert first in json.dumps(outputs, ensure_ascii=False)
