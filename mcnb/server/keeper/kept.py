@@ -223,13 +223,14 @@ class KeptRun:
 
     def stop(self) -> None:
         """End the run because the server ends."""
-        if self.link is not None and not self.over:
-            self.link.cancel(self.id)
+        held = None if self.over else self.link
         self.fail(
             ServerRestartedError(
                 "the server was stopped while the run was under way", hint="send it again, or retry it"
             )
         )
+        if held is not None:  # after its end is told: what the kernel says to this changes nothing any more
+            held.cancel(self.id)
 
     def _cancelled(self) -> None:
         self._end(Finish("cancelled", error=dict(_CANCELLED), finished=self._clock()))
