@@ -49,8 +49,6 @@ class Connection:
     async def open(self) -> None:
         """Connect the channels and begin to read."""
         await ensure_async(self._client.start_channels(stdin=False, hb=False))
-        for name in ("shell", "control"):
-            _never_block(getattr(self._client, f"{name}_channel"))
         takers = {"shell": self._take_reply, "control": self._take_reply, "iopub": self._take_publication}
         self._tasks = [
             asyncio.create_task(self._read(getattr(self._client, f"{name}_channel"), take), name=f"mcnb-kernel-{name}")
@@ -76,10 +74,25 @@ class Connection:
         if subshell is not None:
             message["header"]["subshell_id"] = subshell
         try:
-            getattr(self._client, f"{channel}_channel").send(message)
+            self._put(getattr(self._client, f"{channel}_channel"), message)
         except Exception:  # its queue is full, or its connection gone: what matters is asked for again
             logging.getLogger(__name__).warning("a %s for a kernel could not be sent", kind, exc_info=True)
         return str(message["header"]["msg_id"])
+
+    def _put(self, channel: Any, message: Message) -> None:
+        """Send without ever waiting: a stopped kernel must not stop the server with it.
+
+        A channel's own send goes past its asynchronous socket, whose readiness to be read is told once: where a reply
+        comes in that moment, its reader would never wake again. So the socket itself sends.
+        """
+        socket = getattr(channel, "socket", None)
+        if socket is None or not hasattr(socket, "send_multipart"):  # a gateway's
+            channel.send(message)
+            return
+        import zmq
+
+        sent: asyncio.Future[Any] = socket.send_multipart(self._client.session.serialize(message), flags=zmq.DONTWAIT)
+        sent.result()  # it is done at once, or has failed
 
     async def request(self, channel: Channel, kind: str, content: Message, *, subshell: str | None = None) -> Message:
         """Send a request and return the content of its reply."""
@@ -141,12 +154,3 @@ async def _next_message(channel: Any) -> Message:
             message: Message = channel.get_nowait()
             return message
         await asyncio.sleep(POLL)
-
-
-def _never_block(channel: Any) -> None:
-    """Have a full queue refuse a message: a stopped kernel must not stop the server with it."""
-    socket = getattr(channel, "socket", None)
-    if socket is not None and hasattr(socket, "setsockopt"):
-        import zmq
-
-        socket.setsockopt(zmq.SNDTIMEO, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from mcnb.errors import KernelDiedError, NotFoundError, NotSupportedError
+from mcnb.server.kernels.connection import Connection
 from tests.server.kernels.conftest import PATIENCE, Serving, loaded
 from tests.support.runs import FIRST_LINE, Models, document
 from tests.support.texts import POEM
@@ -86,6 +88,23 @@ async def subshells(client: Any) -> int:
     client.control_channel.send(message)
     reply = await client._recv_reply(message["header"]["msg_id"], timeout=PATIENCE, channel="control")
     return len(reply["content"]["subshell_id"])
+
+
+def test_a_reply_that_comes_just_before_a_message_is_sent_is_read(serving: Serving) -> None:
+    async def scenario() -> None:
+        async with notebook(serving) as (kernel_id, _):
+            connection = Connection(serving.manager.get_kernel(kernel_id).client())
+            await connection.open()
+            for channel in ("shell", "control"):
+                await asyncio.wait_for(connection.request(channel, "kernel_info_request", {}), PATIENCE)
+                request = asyncio.create_task(connection.request(channel, "kernel_info_request", {}))
+                await asyncio.sleep(0)  # it is sent
+                time.sleep(0.5)  # noqa: ASYNC251 - the reply arrives, and nobody is told yet
+                connection.send(channel, "kernel_info_request", {})
+                assert (await asyncio.wait_for(request, PATIENCE))["status"] == "ok"
+            await connection.close()
+
+    serving.do(scenario())
 
 
 def test_a_kernel_without_subshells_answers_when_the_cell_is_over(
