@@ -196,3 +196,21 @@ def chat_tokens(tokenizer: Any, messages: list[dict[str, str]], text: str, optio
     else:
         ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     return list(ids)
+
+
+def logits_processors(model: Any, config: Any, length: int, device: str) -> list[Any]:
+    """Return what changes the scores of a generation by its config: penalties, forbidden tokens, lengths.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        A causal one.
+    config : transformers.GenerationConfig
+        Of this call alone; it is changed.
+    length : int
+        Tokens of the prompt.
+    device : str
+        Where the scores are.
+    """
+    model._prepare_special_tokens(config, True, device=device)
+    return list(model._get_logits_processor(config, input_ids_seq_length=length, device=device))

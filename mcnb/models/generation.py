@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mcnb.errors import (
-    ContextOverflowError,
     InternalError,
-    InvalidInputError,
     McnbError,
     OutOfMemoryError,
     RunCancelledError,
     RunTimeoutError,
 )
-from mcnb.models.chat import Conversation, Prompt, end_of_turn, render_chat
+from mcnb.models.chat import Prompt
 from mcnb.models.control import Control
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.parameters import Parameters
+from mcnb.models.prompting import Prepared, prepare
 from mcnb.models.rows import FinishReason, GenerationResult, OnPrompt, OnText, Rows
 from mcnb.models.sampling import Sampler, row_seeds
 
@@ -60,36 +59,37 @@ def generate(
     ContextOverflowError, InvalidInputError, UnsupportedModelError, OutOfMemoryError, RunCancelledError,
     RunTimeoutError, InternalError
     """
+    prepared = prepare(loaded, prompt, parameters, on_text=on_text, result=result, on_prompt=on_prompt)
+    compute(loaded, prepared, control=control)
+
+
+def compute(
+    loaded: LoadedModel, prepared: Prepared, *, control: Control, between: Callable[[], object] | None = None
+) -> None:
+    """Generate from a prepared prompt; see ``generate``.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+        Used by the calling thread alone.
+    prepared : Prepared
+        The prompt.
+    control : Control
+        Checked before every layer.
+    between : callable, optional
+        Called after every step: others may use the model then.
+    """
     import torch
 
-    ends = loaded.end_tokens
-    if isinstance(prompt, Conversation):
-        result.prompt, ids = render_chat(loaded, prompt)
-        tokens: Any = {"input_ids": torch.tensor([ids], dtype=torch.long)}
-        ends |= end_of_turn(loaded)
-    else:
-        result.prompt = prompt
-        tokens = loaded.tokenizer(prompt, return_tensors="pt", verbose=False)
-    length = int(tokens["input_ids"].shape[-1])
-    result.prompt_tokens = length
-    result.batch_invariant = not (parameters.uses_beams and parameters.samples)
-    _budget(loaded, length, parameters, result)
-    if on_prompt is not None:
-        on_prompt(length, result.output_budget)
-    rows = Rows(
-        loaded,
-        tokens["input_ids"][0].tolist(),
-        parameters,
-        on_text,
-        result,
-        ends=ends,
-        stands_alone=loaded.is_encoder_decoder or isinstance(prompt, Conversation),
-    )
+    rows = prepared.rows
+    rows.between = between
+    parameters, result = rows.parameters, rows.result
+    before = loaded.control
     loaded.control = control
     try:
         control.check()
         with torch.inference_mode(), _isolated_randomness(loaded, parameters):
-            output = loaded.model.generate(**_arguments(loaded, tokens, parameters, rows, result))
+            output = loaded.model.generate(**_arguments(loaded, prepared.tokens, parameters, rows, result))
         rows.complete(output)
     except RunCancelledError:
         rows.cut("cancelled")
@@ -102,34 +102,10 @@ def generate(
         raise
     except Exception as error:
         rows.keep()
-        raise _explained(error, loaded) from error
+        raise explained(error, loaded) from error
     finally:
-        loaded.control = Control()
+        loaded.control = before
         rows.stop_clock()
-
-
-def _budget(loaded: LoadedModel, length: int, parameters: Parameters, result: GenerationResult) -> None:
-    name, context = loaded.snapshot.name, loaded.context_length
-    if length == 0 and not loaded.is_encoder_decoder:
-        raise InvalidInputError("the prompt is empty", hint="a model continues at least one token")
-    limit = parameters["max_input_length"]
-    if limit is not None and length > limit:
-        raise ContextOverflowError(
-            f"the prompt has {length:,} tokens and max_input_length is {limit:,}",
-            hint="shorten it or raise max_input_length; nothing is cut off silently",
-        )
-    room = None if context is None else context if loaded.is_encoder_decoder else context - length
-    too_long = context is not None and (length > context if loaded.is_encoder_decoder else length >= context)
-    if too_long:
-        raise ContextOverflowError(
-            f"the prompt has {length:,} tokens and {name} can see {context:,} at once",
-            hint="shorten the prompt or choose a model with a longer context",
-        )
-    wanted = parameters["max_output_length"]
-    if loaded.is_encoder_decoder and room is not None:
-        room -= 1  # the decoder's start token
-    result.output_budget = min(limit for limit in (wanted, room, parameters.cap) if limit is not None)
-    result.clamped = result.output_budget < wanted
 
 
 _OTHER_ALGORITHMS = (
@@ -157,29 +133,47 @@ _OTHER_ALGORITHMS = (
 """What a model's config may ask for besides our parameters: other ways to choose tokens, some with downloaded code."""
 
 
+def generation_config(loaded: LoadedModel, parameters: Parameters, ends: frozenset[int], budget: int) -> Any:
+    """Return transformers' config of a call: the model's own where mcnb has no parameter for it.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+        The model.
+    parameters : Parameters
+        Of the call.
+    ends : frozenset of int
+        The tokens that end a text.
+    budget : int
+        New tokens at most.
+    """
+    config = copy.deepcopy(loaded.defaults)
+    for name in _OTHER_ALGORITHMS:
+        setattr(config, name, None)
+    config.max_length = None
+    config.min_length = 0
+    config.max_new_tokens = budget
+    config.min_new_tokens = min(parameters["min_output_length"], budget) or None
+    config.num_beams = parameters["num_beams"]
+    config.repetition_penalty = parameters["repetition_penalty"]
+    config.pad_token_id = loaded.pad_token
+    config.eos_token_id = sorted(ends) or None
+    config.return_dict_in_generate = False
+    config.use_cache = True
+    config.do_sample = False
+    config.temperature, config.top_k, config.top_p = 1.0, 50, 1.0
+    config.num_return_sequences = 1
+    return config
+
+
 def _arguments(
     loaded: LoadedModel, tokens: Any, parameters: Parameters, rows: Rows, result: GenerationResult
 ) -> dict[str, Any]:
     import torch
     from transformers import LogitsProcessorList, StoppingCriteriaList
 
-    config = copy.deepcopy(loaded.defaults)
-    for name in _OTHER_ALGORITHMS:
-        setattr(config, name, None)
-    sequences, beams = parameters["num_return_sequences"], parameters["num_beams"]
-    config.max_length = None
-    config.min_length = 0
-    config.max_new_tokens = result.output_budget
-    config.min_new_tokens = min(parameters["min_output_length"], result.output_budget) or None
-    config.num_beams = beams
-    config.repetition_penalty = parameters["repetition_penalty"]
-    config.pad_token_id = loaded.pad_token
-    config.eos_token_id = sorted(rows.ends) or None
-    config.return_dict_in_generate = False
-    config.use_cache = True
-    config.do_sample = False
-    config.temperature, config.top_k, config.top_p = 1.0, 50, 1.0
-    config.num_return_sequences = 1
+    sequences = parameters["num_return_sequences"]
+    config = generation_config(loaded, parameters, rows.ends, result.output_budget)
     processors = LogitsProcessorList()
     ids, mask = tokens["input_ids"], tokens.get("attention_mask")
     mask = torch.ones_like(ids) if mask is None else mask
@@ -232,7 +226,8 @@ def _isolated_randomness(loaded: LoadedModel, parameters: Parameters) -> Iterato
         yield
 
 
-def _explained(error: Exception, loaded: LoadedModel) -> McnbError:
+def explained(error: Exception, loaded: LoadedModel) -> McnbError:
+    """Return what to tell of an exception in a model."""
     import torch
 
     text = " ".join(str(error).split())

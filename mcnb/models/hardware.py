@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import platform
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from mcnb.errors import UnsupportedModelError
-from mcnb.models.control import Control
-from mcnb.models.home import exclusive, home
+from mcnb.models.measurements import measured_once
 
 DECODE_LOSS = 1.25
 """On a CPU, bfloat16 is taken when one decode step takes at most this many times a float32 step..."""
@@ -112,46 +106,21 @@ def bfloat16_cost() -> tuple[float, float]:
     (float, float)
         For one row times a matrix (a decode step) and for many rows (a prompt).
     """
+    step, prompt = measured_once("hardware", "", 2, _measured_cost)
+    return step, prompt
+
+
+def _measured_cost() -> tuple[float, float]:
     import torch
 
-    path = home() / "hardware.json"
-    key = f"{_cpu_name()}; {torch.get_num_threads()} threads; torch {torch.__version__}"
-    if known := _measured(path).get(key):
-        return known
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be agreed on either
-            stack.enter_context(exclusive(path, Control()))
-        if known := _measured(path).get(key):  # by another process, meanwhile
-            return known
-        with torch.inference_mode():
-            found = _ratio(torch, rows=1, repeats=10), _ratio(torch, rows=32, repeats=3)
-            for _ in range(2):  # other work on the machine can spoil a measurement, and this one is kept
-                if found[0] <= DECODE_LOSS and found[1] <= PROMPT_GAIN:
-                    break
-                again = _ratio(torch, rows=1, repeats=10), _ratio(torch, rows=32, repeats=3)
-                found = min(found[0], again[0]), min(found[1], again[1])
-        with contextlib.suppress(OSError):
-            scratch = path.with_suffix(f".{os.getpid()}")
-            scratch.write_text(json.dumps({**_measured(path), key: found}, indent=1))
-            scratch.replace(path)
+    with torch.inference_mode():
+        found = _ratio(torch, rows=1, repeats=10), _ratio(torch, rows=32, repeats=3)
+        for _ in range(2):  # other work on the machine can spoil a measurement, and this one is kept
+            if found[0] <= DECODE_LOSS and found[1] <= PROMPT_GAIN:
+                break
+            again = _ratio(torch, rows=1, repeats=10), _ratio(torch, rows=32, repeats=3)
+            found = min(found[0], again[0]), min(found[1], again[1])
     return found
-
-
-def _measured(path: Path) -> dict[str, tuple[float, float]]:
-    """Return what was measured before; a damaged file counts for nothing."""
-    try:
-        found = json.loads(path.read_text())
-        return {str(key): (float(step), float(prompt)) for key, (step, prompt) in found.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return {}
-
-
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _ratio(torch: Any, rows: int, repeats: int) -> float:

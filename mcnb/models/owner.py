@@ -5,47 +5,22 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-import time
 from collections.abc import Mapping
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
 from typing import Any
 
-from mcnb.errors import InternalError, McnbError
+from mcnb.errors import InternalError, QueueFullError
 from mcnb.models.chat import Prompt
 from mcnb.models.control import Control
-from mcnb.models.generation import GenerationResult, OnPrompt, OnText, generate
+from mcnb.models.engine import Engine
 from mcnb.models.loaded import LoadedModel, release
 from mcnb.models.parameters import Origin, Parameters, resolve
+from mcnb.models.request import Generation, Priority
+from mcnb.models.rows import OnPrompt, OnText
 
+__all__ = ["Generation", "ModelOwner"]
 
-@dataclass
-class Generation:
-    """One request to a model.
-
-    Attributes
-    ----------
-    result : GenerationResult
-        Filled while it runs; holds the partial text when it is stopped.
-    future : Future
-        Gets the result, or the exception that ended the generation.
-    queue_seconds : float
-        How long it waited for its turn.
-    """
-
-    prompt: Prompt
-    parameters: Parameters
-    control: Control
-    on_text: OnText
-    on_prompt: OnPrompt | None = None
-    result: GenerationResult = field(default_factory=GenerationResult)
-    future: Future[GenerationResult] = field(default_factory=Future)
-    submitted: float = field(default_factory=time.perf_counter)
-    queue_seconds: float = 0.0
-
-    def leave_queue(self) -> None:
-        """Give up at once when it has not started; a started one notices its control."""
-        self.future.cancel()
+LONGEST_QUEUE = 1000
+"""Requests that wait for one model at most."""
 
 
 class ModelOwner:
@@ -64,10 +39,18 @@ class ModelOwner:
         self.threads = torch.get_num_threads()
         self._lock = threading.Lock()
         self._closed = False
+        self._waiting = 0
+        self._come: list[Generation] = []
+        self._ending = False
         self._queue: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         name = f"mcnb-model-{loaded.snapshot.name}"
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return self._queue.qsize() + self._waiting
 
     def parameters(self, user: Mapping[str, Any], document: Mapping[str, Any], seed: tuple[int, Origin]) -> Parameters:
         """Decide every generation parameter of a call; see ``parameters.resolve``."""
@@ -87,12 +70,17 @@ class ModelOwner:
         control: Control,
         on_text: OnText,
         on_prompt: OnPrompt | None = None,
+        priority: Priority = "interactive",
     ) -> Generation:
         """Queue a generation; never blocks. `on_text` and `on_prompt` are called by the owner's thread."""
-        generation = Generation(prompt, parameters, control, on_text, on_prompt)
+        generation = Generation(prompt, parameters, control, on_text, on_prompt, priority)
+        name = self.loaded.snapshot.name
         with self._lock:
             if self._closed:
-                _settle(generation, InternalError(f"{self.loaded.snapshot.name} has left memory"))
+                generation.settle(InternalError(f"{name} has left memory"))
+            elif self.waiting >= LONGEST_QUEUE:
+                told = f"{self.waiting:,} generations wait for {name} already, and no more are taken"
+                generation.settle(QueueFullError(told, hint="try again when some of them are done"))
             else:
                 self._queue.put(generation)
         return generation
@@ -112,37 +100,23 @@ class ModelOwner:
 
         torch.get_num_threads()  # torch sets a thread up at its first use, and would forget what was said before
         torch.set_num_threads(self.threads)
-        while (generation := self._queue.get()) is not None:
-            self._generate(generation)
-            del generation  # what the caller holds on to with it must not stay until the next one comes
+        engine = Engine(self.loaded, self._poll)
+        while not self._ending or engine.busy:
+            if not engine.busy:
+                self._take(self._queue.get())
+            engine.step()
+            self._waiting = engine.waiting
 
-    def _generate(self, generation: Generation) -> None:
-        if not generation.future.set_running_or_notify_cancel():
-            return
-        generation.queue_seconds = time.perf_counter() - generation.submitted
-        try:
-            generate(
-                self.loaded,
-                generation.prompt,
-                generation.parameters,
-                control=generation.control,
-                on_text=generation.on_text,
-                result=generation.result,
-                on_prompt=generation.on_prompt,
-            )
-        except McnbError as error:
-            _settle(generation, error)
-        except BaseException as error:  # whatever it is, the waiter must hear of it
-            wrapped = InternalError(f"the generation failed ({type(error).__name__}: {error})")
-            wrapped.__cause__ = error
-            _settle(generation, wrapped)
+    def _poll(self) -> list[Generation]:
+        """Return the requests that have come."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._take(self._queue.get_nowait())
+        come, self._come = self._come, []
+        return come
+
+    def _take(self, generation: Generation | None) -> None:
+        if generation is None:
+            self._ending = True
         else:
-            _settle(generation, None)
-
-
-def _settle(generation: Generation, error: McnbError | None) -> None:
-    with contextlib.suppress(InvalidStateError):
-        if error is None:
-            generation.future.set_result(generation.result)
-        else:
-            generation.future.set_exception(error)
+            self._come.append(generation)

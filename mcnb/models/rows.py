@@ -108,6 +108,8 @@ class Rows:
         self.readers = [Detokenizer(loaded.tokenizer, before, stops) for _ in range(sequences)]
         self.started = time.perf_counter()
         self.first: float | None = None
+        self.between: Callable[[], object] | None = None
+        """Called after every step of ``generate``."""
         result.texts = [""] * sequences
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
@@ -126,14 +128,20 @@ class Rows:
         import torch
 
         self.loaded.control.check()
-        self.first = self.first or time.perf_counter()
-        self.steps += 1
+        self.note_step()
         if self.parameters.uses_beams:
             self.on_text("", self.steps)
             stopped = [False] * input_ids.shape[0]
         else:
             stopped = [self.take(row, token) for row, token in enumerate(input_ids[:, -1].tolist())]
+        if self.between is not None and not all(stopped):
+            self.between()
         return torch.tensor(stopped, dtype=torch.bool, device=input_ids.device)
+
+    def note_step(self) -> None:
+        """Count a step; the first one ends the processing of the prompt."""
+        self.first = self.first or time.perf_counter()
+        self.steps += 1
 
     def take(self, row: int, token: int) -> bool:
         """Take a row's next token; return whether the row is finished."""

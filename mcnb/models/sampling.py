@@ -60,6 +60,21 @@ def candidates(scores: Any, *, temperature: float, top_k: int, top_p: float) -> 
     return weights, tokens
 
 
+def draw(weights: Any, tokens: Any | None, generators: Sequence[Any]) -> Any:
+    """Draw one of the candidates for each row, with its own generator.
+
+    Returns
+    -------
+    torch.Tensor
+        Token ids, of shape (rows, 1).
+    """
+    import torch
+
+    rows = zip(weights, generators, strict=True)
+    drawn = torch.cat([torch.multinomial(row, 1, generator=generator) for row, generator in rows]).unsqueeze(-1)
+    return drawn if tokens is None else tokens.gather(-1, drawn)
+
+
 class Sampler:
     """A logits processor that draws one token for each row; see ``candidates`` for the other parameters.
 
@@ -82,7 +97,5 @@ class Sampler:
         import torch
 
         weights, tokens = candidates(scores, **self._how)
-        rows = zip(weights, self._generators, strict=True)
-        drawn = torch.cat([torch.multinomial(row, 1, generator=g) for row, g in rows]).unsqueeze(-1)
-        chosen = drawn if tokens is None else tokens.gather(-1, drawn)
+        chosen = draw(weights, tokens, self._generators)
         return torch.full_like(scores, float("-inf")).scatter_(-1, chosen, 0.0)

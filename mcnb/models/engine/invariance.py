@@ -1,0 +1,116 @@
+"""How many tokens a forward pass has to have, so that each of them comes out the same whatever the others are.
+
+Libraries multiply one row with a matrix in another way than two, four or a hundred, and the last bits differ with it.
+But they have few ways: of float32, MKL treats every multiple of four rows alike; of bfloat16, oneDNN every number from
+two on. Which multiple that is here is found out with the model's own matrices, and passes are filled up to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mcnb.models.measurements import measured_once
+
+MOST_TOKENS = 512
+"""In one forward pass."""
+
+MOST_ROWS = 64
+"""Of which the vocabulary's scores are computed in one pass."""
+
+_TILES = (1, 2, 4, 8, 16, 32)
+_FIXED = 64
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Which numbers of tokens give the same results.
+
+    Attributes
+    ----------
+    tile : int
+        Passes have a multiple of it.
+    most : int
+        And no more than this.
+    """
+
+    tile: int
+    most: int
+
+    def filled(self, count: int) -> int:
+        """Return how many tokens a pass of `count` has."""
+        return -(-count // self.tile) * self.tile
+
+
+def find_shapes(model: Any) -> Shapes | None:
+    """Return the shapes in which a model's matrices treat every row alike; None when there are none.
+
+    Measured once for each set of matrices, machine and torch release, and then kept: two processes must agree.
+    """
+    matrices = list(_matrices(model))
+    head = model.get_output_embeddings()
+    what = sorted({_described(module) + (" head" if module is head else "") for module in matrices})
+    tile, most = (int(number) for number in measured_once("shapes", "; ".join(what), 2, lambda: _found(matrices, head)))
+    return Shapes(tile, most) if tile else None
+
+
+def knows_all_weights(model: Any) -> bool:
+    """Whether all that multiplies is a matrix of a kind known here; experts and recurrences are not."""
+    known = {id(module.weight) for module in model.modules() if _is_matrix(module) or _looks_up(module)}
+    return all(parameter.dim() < 2 or id(parameter) in known for parameter in model.parameters())
+
+
+def _is_matrix(module: Any) -> bool:
+    return type(module).__name__ in ("Linear", "Conv1D") and getattr(module, "weight", None) is not None
+
+
+def _looks_up(module: Any) -> bool:
+    return "Embedding" in type(module).__name__ and getattr(module, "weight", None) is not None
+
+
+def _matrices(model: Any) -> Iterator[Any]:
+    """Yield one of the matrices of each shape; they are all multiplied alike."""
+    seen = set()
+    head = model.get_output_embeddings()
+    for module in model.modules():
+        if _is_matrix(module) and (kind := (_described(module), module is head)) not in seen:
+            seen.add(kind)
+            yield module
+
+
+def _described(module: Any) -> str:
+    weight = module.weight
+    bias = "" if module.bias is None else " + bias"
+    return f"{type(module).__name__} {tuple(weight.shape)} {weight.dtype} {weight.device.type}{bias}"
+
+
+def _found(matrices: list[Any], head: Any) -> tuple[int, int]:
+    import torch
+
+    with torch.inference_mode():
+        for tile in _TILES:
+            if all(_same(module, tile, MOST_ROWS if module is head else MOST_TOKENS) for module in matrices):
+                return tile, MOST_TOKENS
+        if all(_same(module, _FIXED, _FIXED) for module in matrices):
+            return _FIXED, _FIXED
+    return 0, 0
+
+
+def _same(module: Any, tile: int, most: int) -> bool:
+    """Whether each row comes out the same in every multiple of the tile, wherever it stands."""
+    import torch
+
+    weight = module.weight
+    inputs = weight.shape[0] if type(module).__name__ == "Conv1D" else weight.shape[1]
+    count = max(16, tile)
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(count, inputs, generator=generator).to(weight.device, weight.dtype)
+    alone = torch.cat([module(given[at : at + tile]) for at in range(0, count, tile)])
+    sizes = sorted({min(most, tile * times) for times in (1, 2, 3, 4, 5, 8, 13, 16)} | {tile * 9, most // 2, most})
+    for size in (size for size in sizes if size <= most and size % tile == 0):
+        for shift in (0, 1, 7):
+            order = (torch.arange(size, device=weight.device) + shift) % count
+            if not torch.equal(module(given[order]), alone[order]):
+                return False
+    return True

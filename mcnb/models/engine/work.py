@@ -1,0 +1,167 @@
+"""A generation under way: its sequences, how far its prompt is, what it still has to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
+from mcnb.models._compat import logits_processors
+from mcnb.models.engine.attention import Segment
+from mcnb.models.engine.choosing import Chooser
+from mcnb.models.engine.prefixes import ROOT, Prefixes
+from mcnb.models.engine.row_cache import RowCache
+from mcnb.models.generation import explained, generation_config
+from mcnb.models.loaded import LoadedModel
+from mcnb.models.prompting import Prepared
+from mcnb.models.request import Generation
+from mcnb.models.sampling import row_seeds
+
+
+@dataclass
+class Sequence:
+    """One text that grows.
+
+    Attributes
+    ----------
+    number : int
+        Which of its generation's.
+    tokens : list of int
+        Those of the prompt and those chosen; the last one is not computed yet.
+    """
+
+    work: Work
+    number: int
+    cache: RowCache
+    chooser: Chooser
+    tokens: list[int] = field(default_factory=list)
+
+    @property
+    def segment(self) -> Segment:
+        """Its next step."""
+        return Segment(self.cache, self.cache.length, (self.tokens[-1],))
+
+
+class Work:
+    """A generation under way.
+
+    Parameters
+    ----------
+    generation : Generation
+        What is asked for.
+    prepared : Prepared
+        Its prompt.
+    loaded : LoadedModel
+        The model.
+
+    Attributes
+    ----------
+    sequences : list of Sequence
+        Those that still grow; none before the prompt is processed.
+    growing : bool
+        Whether the prompt is processed.
+    """
+
+    def __init__(self, generation: Generation, prepared: Prepared, loaded: LoadedModel) -> None:
+        self.generation = generation
+        self.rows = prepared.rows
+        self.prompt = prepared.ids
+        self.count = generation.parameters["num_return_sequences"]
+        self.budget = generation.result.output_budget
+        self.sequences: list[Sequence] = []
+        self.growing = False
+        self._loaded = loaded
+        self._cache = RowCache()
+        self._parent = ROOT
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sequences when each uses up its budget."""
+        return int(self.count) * (len(self.prompt) + self.budget)
+
+    @property
+    def memory(self) -> int:
+        """Bytes its caches take now."""
+        caches = {id(cache): cache for cache in (self._cache, *(one.cache for one in self.sequences))}
+        return sum(cache.memory for cache in caches.values())
+
+    @property
+    def left(self) -> int:
+        """Tokens of the prompt that are still to be processed."""
+        return 0 if self.growing else len(self.prompt) - self._cache.length
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nobody wants it any more."""
+        return self.generation.control.stopped
+
+    # --- the prompt -------------------------------------------------------------------------------------------------
+
+    def chunks(self, prefixes: Prefixes) -> Iterator[Segment]:
+        """Yield what of the prompt is to be computed next, in pieces that depend on the prompt alone.
+
+        What a kept prefix says already is taken from there first.
+        """
+        size = prefixes.chunk
+        while len(self.prompt) - self._cache.length > size:
+            begin = self._cache.length
+            found = prefixes.find(self._parent, self.prompt[begin : begin + size])
+            if found is None:
+                break
+            self._parent, block = found
+            self._cache.extend(block)
+        for begin in range(self._cache.length, len(self.prompt), size):
+            yield Segment(self._cache, begin, tuple(self.prompt[begin : begin + size]))
+
+    def chunk_key(self, segment: Segment) -> tuple[int, ...]:
+        """Return the prompt up to the end of a chunk."""
+        return tuple(self.prompt[: segment.end])
+
+    def is_last(self, segment: Segment) -> bool:
+        """Whether a chunk is the prompt's last one."""
+        return segment.end == len(self.prompt)
+
+    def keep(self, segment: Segment, prefixes: Prefixes) -> None:
+        """Keep a computed chunk for prompts that begin alike."""
+        if len(segment.tokens) == prefixes.chunk:
+            self._parent = prefixes.keep(self._parent, segment.tokens, self._cache, segment.begin)
+
+    def begin_to_grow(self) -> None:
+        """Make the sequences: the prompt is processed, and what is said of its last token is the same for all."""
+        parameters, device = self.generation.parameters, self._loaded.placement.device
+        config = generation_config(self._loaded, parameters, self.rows.ends, self.budget)
+        processors = logits_processors(self._loaded.model, config, len(self.prompt), device)
+        for number, seed in enumerate(row_seeds(parameters["seed"], self.count)):
+            cache = self._cache.copy() if number else self._cache
+            chooser = Chooser(parameters, processors, seed, device)
+            self.sequences.append(Sequence(self, number, cache, chooser, list(self.prompt)))
+        self.growing = True
+
+    # --- what comes of it -------------------------------------------------------------------------------------------
+
+    def take(self, sequence: Sequence, token: int) -> None:
+        """Take a sequence's next token."""
+        sequence.tokens.append(token)
+        if self.rows.take(sequence.number, token):
+            self.sequences.remove(sequence)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End it, whole or not, and tell who waits."""
+        self.sequences.clear()
+        try:
+            if error is None:
+                self.rows.cut("eos")
+            elif isinstance(error, RunCancelledError):
+                self.rows.cut("cancelled")
+            elif isinstance(error, RunTimeoutError):
+                self.rows.cut("timeout")
+            else:
+                self.rows.keep()
+                if isinstance(error, Exception) and not isinstance(error, McnbError):
+                    told = explained(error, self._loaded)
+                    told.__cause__ = error
+                    error = told
+        except Exception as failed:  # of who listens
+            error = error or failed
+        self.rows.stop_clock()
+        self.generation.settle(error)
