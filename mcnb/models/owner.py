@@ -43,6 +43,7 @@ class ModelOwner:
         self._come: list[Generation] = []
         self._ending = False
         self._queue: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
+        self._engine = Engine(loaded, self._poll)
         name = f"mcnb-model-{loaded.snapshot.name}"
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -93,6 +94,7 @@ class ModelOwner:
             self._closed = True
             self._queue.put(None)
         self._thread.join()
+        self._engine.batch = None  # its caches go with the model
         release(self.loaded)
 
     def _serve(self) -> None:
@@ -100,7 +102,7 @@ class ModelOwner:
 
         torch.get_num_threads()  # torch sets a thread up at its first use, and would forget what was said before
         torch.set_num_threads(self.threads)
-        engine = Engine(self.loaded, self._poll)
+        engine = self._engine
         while not self._ending or engine.busy:
             if not engine.busy:
                 self._take(self._queue.get())

@@ -97,7 +97,7 @@ def test_a_running_one_does_not_leave_but_stops(owner: ModelOwner) -> None:
     assert generation.result.output_tokens == 1
 
 
-@pytest.mark.parametrize("where", ["generate", "tokenizer", "sampler", "on_text", "detokenizer"])
+@pytest.mark.parametrize("where", ["forward", "tokenizer", "sampler", "on_text", "detokenizer"])
 def test_an_exception_reaches_the_waiter_and_the_next_one_works(
     where: str, owner: ModelOwner, model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,8 +106,8 @@ def test_an_exception_reaches_the_waiter_and_the_next_one_works(
 
     on_text: Any = fail if where == "on_text" else lambda text, tokens: None
     with monkeypatch.context() as patched:
-        if where == "generate":
-            patched.setattr(model.model, "generate", fail)
+        if where == "forward":
+            patched.setattr(model.model, "forward", fail)
         elif where == "tokenizer":
             patched.setattr(model, "tokenizer", fail)
         elif where == "sampler":

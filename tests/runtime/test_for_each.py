@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-import mcnb.models.owner
 from mcnb.errors import ContextOverflowError, InvalidInputError
+from mcnb.models.engine import engine
 from mcnb.models.owner import ModelOwner
 from mcnb.runtime import Compose, Run, Runtime, load
 from tests.support.runs import FIRST_LINE, Gate, Models, job_events
@@ -28,19 +28,19 @@ def in_hand(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many generations the model had in hand whenever it began one, the new one included."""
     found: list[int] = []
     submitted: list[Any] = []
-    submit, generate = ModelOwner.submit, mcnb.models.owner.generate
+    submit, prepare = ModelOwner.submit, engine.prepare
 
     def noting(self: ModelOwner, *arguments: Any, **options: Any) -> Any:
         generation = submit(self, *arguments, **options)
         submitted.append(generation)
         return generation
 
-    def counting(*arguments: Any, **options: Any) -> None:
+    def counting(*arguments: Any, **options: Any) -> Any:
         found.append(sum(not generation.future.done() for generation in list(submitted)))
-        generate(*arguments, **options)
+        return prepare(*arguments, **options)
 
     monkeypatch.setattr(ModelOwner, "submit", noting)
-    monkeypatch.setattr(mcnb.models.owner, "generate", counting)
+    monkeypatch.setattr(engine, "prepare", counting)
     return found
 
 
@@ -121,16 +121,17 @@ def test_how_many_the_model_has_at_once(
     assert max(in_hand) <= most
 
 
-def test_the_first_of_a_group_begins_when_all_of_it_is_there(
+def test_no_more_are_in_hand_than_the_document_says(
     runtime: Runtime, models: Models, in_hand: list[int], gate: Gate
 ) -> None:
     run = for_each(runtime, models.endless, batch_size=3).submit(items=list("abcde"))
     gate.at_token(run, 1)
     assert gate.reached.wait(PATIENCE)
-    assert [item.item for item in run.record.generations[:1]] == [0]
+    assert {item.item for item in run.record.generations} == {0, 1, 2}
     gate.open()
     assert run.wait(PATIENCE)
-    assert in_hand[-1] == 1
+    assert len(in_hand) == 5
+    assert max(in_hand) == 3
 
 
 @pytest.mark.parametrize("size", [0, -1, "many", 1.5])
@@ -197,7 +198,7 @@ def test_cancelled_in_the_middle(runtime: Runtime, models: Models, gate: Gate) -
     assert run.state == "cancelled"
     assert ends(run) == {"all": "cancelled"}
     assert items_told(run)[-1] == (2, 50)
-    assert all(not owner._queue.qsize() for owner in runtime.cache.loaded())
+    assert all(not owner.waiting for owner in runtime.cache.loaded())
     assert runtime.cache.unload() == 1
 
 

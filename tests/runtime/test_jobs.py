@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import mcnb.models.owner
 from mcnb.errors import InvalidInputError
+from mcnb.models.engine import engine
 from mcnb.runtime import Compose, Runtime, load
 from tests.support.runs import FIRST_LINE, Gate, Models, job_events
 from tests.support.texts import POEM
@@ -23,13 +23,13 @@ PATIENCE = 60
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The prompts that models are called with, in order."""
     prompts: list[str] = []
-    generate = mcnb.models.owner.generate
+    prepare = engine.prepare
 
-    def noting(loaded: Any, prompt: str, *arguments: Any, **options: Any) -> None:
+    def noting(loaded: Any, prompt: str, *arguments: Any, **options: Any) -> Any:
         prompts.append(prompt)
-        generate(loaded, prompt, *arguments, **options)
+        return prepare(loaded, prompt, *arguments, **options)
 
-    monkeypatch.setattr(mcnb.models.owner, "generate", noting)
+    monkeypatch.setattr(engine, "prepare", noting)
     return prompts
 
 
@@ -194,7 +194,7 @@ def test_a_failed_job_stops_its_siblings(runtime: Runtime, models: Models, gate:
     assert run.error.code == "model_not_found"
     ends = {event.data["job"]: event.data["state"] for event in job_events(run)}
     assert ends == {"one": "cancelled", "two": "failed"}
-    assert all(not owner._queue.qsize() for owner in runtime.cache.loaded())
+    assert all(not owner.waiting for owner in runtime.cache.loaded())
     assert run.events_after(0)[-1].data["state"] == "failed"
 
 

@@ -49,7 +49,7 @@ def test_random_cancels_leave_no_thread_and_no_generation(compose: Make, models:
     cancel_after(run, 20)
     assert run.wait(PATIENCE), "the model still takes runs"
     (owner,) = cache.loaded()
-    assert owner._queue.qsize() == 0
+    assert owner.waiting == 0
     assert not owner.loaded.control.stopped
     end("mcnb-load")
     assert sorted(thread.name for thread in own_threads() - before) == [f"mcnb-model-{models.endless}", "mcnb-runtime"]

@@ -82,7 +82,7 @@ def test_random_cancels_of_five_jobs(runtime: Runtime, models: Models) -> None:
         ("outline", "completed"),
     } <= ends_seen
     for owner in cache.loaded():
-        assert owner._queue.qsize() == 0
+        assert owner.waiting == 0
         assert not owner.loaded.control.stopped
     end("mcnb-load")
     names = {thread.name for thread in own_threads() - before}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-import mcnb.models.owner
 from mcnb.compose.schema.job import Retry
 from mcnb.errors import ModelNotFoundError, OutOfMemoryError, RunCancelledError, RunTimeoutError
+from mcnb.models.engine import engine
+from mcnb.models.engine.work import Work
 from mcnb.runtime import Run, Runtime
 from mcnb.runtime.policies import delays
 from tests.support.runs import FIRST_LINE, Gate, Models, job_events
@@ -21,15 +22,15 @@ class Failing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
         self.count = 0
-        generate = mcnb.models.owner.generate
+        prepare = engine.prepare
 
-        def failing(*arguments: Any, **options: Any) -> None:
+        def failing(*arguments: Any, **options: Any) -> Any:
             self.count += 1
             if self.count in numbers:
                 raise OutOfMemoryError(f"no memory for the {self.count}.")
-            generate(*arguments, **options)
+            return prepare(*arguments, **options)
 
-        monkeypatch.setattr(mcnb.models.owner, "generate", failing)
+        monkeypatch.setattr(engine, "prepare", failing)
 
 
 def told(run: Run) -> list[dict[str, Any]]:
@@ -162,16 +163,14 @@ def test_items_that_are_done_are_not_made_again(
 def test_what_streams_is_the_text_of_the_last_attempt(
     timed: Runtime, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generate = mcnb.models.owner.generate
+    finish = Work.finish
     calls: list[int] = []
 
-    def failing_late(*arguments: Any, **options: Any) -> None:
+    def failing_late(work: Work, error: BaseException | None = None) -> None:
         calls.append(1)
-        generate(*arguments, **options)
-        if len(calls) == 1:
-            raise OutOfMemoryError("too late")
+        finish(work, OutOfMemoryError("too late") if len(calls) == 1 else error)
 
-    monkeypatch.setattr(mcnb.models.owner, "generate", failing_late)
+    monkeypatch.setattr(Work, "finish", failing_late)
     run = workflow(timed, [{"id": "write", "input": {"said": "a"}, "retry": 2}], model=models.poet).submit()
     assert run.wait(PATIENCE)
     assert run.text == run.output
