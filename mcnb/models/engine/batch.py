@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from mcnb.errors import OutOfMemoryError, RunCancelledError, RunTimeoutError
 from mcnb.models.control import Control
 from mcnb.models.engine.attention import Segment
-from mcnb.models.engine.choosing import choose
 from mcnb.models.engine.forward import Forward
 from mcnb.models.engine.prefixes import Prefixes
-from mcnb.models.engine.work import Sequence as Growing
+from mcnb.models.engine.turns import Turn, take_tokens
 from mcnb.models.engine.work import Work
 from mcnb.models.estimate import cache_values
 from mcnb.models.generation import explained
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.memory import free_memory
 
-_Part: TypeAlias = "tuple[Work, Growing | None, Segment]"
-"""What is computed: of whom, of which sequence (none for a prompt), and which tokens."""
-
 MOST_SEQUENCES = 32
 """That grow at the same time."""
 
 CHUNK = 64
 """Tokens of a prompt whose attention is computed in one call; a beginning can be shared in whole ones."""
+
+GUESSING = 8
+"""Tokens in a pass, up to which it takes hardly longer with some more of them: then next ones are guessed."""
 
 STALL = 0.15
 """Seconds that the processing of prompts may add to a step in which other texts grow."""
@@ -67,8 +66,23 @@ class Batch:
 
     def step(self) -> None:
         """Compute one token of all that grow, and a part of the prompts that wait."""
-        for parts in self._passes():
-            self._compute(parts)
+        growing = [Turn(one) for work in self.works for one in work.sequences]
+        if self._forward.one_at_a_time:
+            for turn in growing:
+                if turn.sequence.work in self.works:
+                    self._compute([turn], [])
+            for part in list(self._prompts(0, self._forward.shapes.most)):
+                self._compute([], [part])
+            return
+        for turn in growing:
+            turn.guesses = turn.sequence.guess(GUESSING // len(growing) - 1)
+        taken = sum(1 + len(turn.guesses) for turn in growing)
+        together = taken + CHUNK <= self._forward.shapes.most
+        prompts = list(self._prompts(len(growing), self._forward.shapes.most - (taken if together else 0)))
+        if growing or prompts:
+            self._compute(growing, prompts if together else [])
+        if prompts and not together:
+            self._compute([], prompts)
 
     def let_in(self, work: Work) -> bool:
         """Let a generation take part when there is room for it; one that would never find room fails at once.
@@ -111,21 +125,8 @@ class Batch:
 
     # --- what is computed -------------------------------------------------------------------------------------------
 
-    def _passes(self) -> Iterator[list[_Part]]:
-        """Yield what is computed together: of whom, of which sequence (none for a prompt), and what."""
-        growing: list[_Part] = [(work, one, one.segment) for work in self.works for one in work.sequences]
-        apart = len(growing) + CHUNK > self._forward.shapes.most
-        prompts = list(self._prompts(len(growing), apart))
-        if self._forward.one_at_a_time:
-            yield from ([part] for part in (*growing, *prompts))
-            return
-        for parts in (growing, prompts) if apart else (growing + prompts,):
-            if parts:
-                yield parts
-
-    def _prompts(self, growing: int, apart: bool) -> Iterator[_Part]:
+    def _prompts(self, growing: int, room: int) -> Iterator[tuple[Work, Segment]]:
         """Yield chunks of prompts: as many as a step has time for, the oldest and shortest prompts first."""
-        room = self._forward.shapes.most - (0 if apart else growing)
         if growing:
             room = min(room, max(CHUNK, int(STALL / self._pace)))
         begun = set()
@@ -138,23 +139,31 @@ class Batch:
                     break  # somebody with the same beginning computes it now
                 begun.add(beginning)
                 room -= len(segment.tokens)
-                yield work, None, segment
+                yield work, segment
 
-    def _compute(self, parts: Sequence[_Part]) -> None:
-        works = list({id(work): work for work, _, _ in parts}.values())
-        segments = [segment for _, _, segment in parts]
-        ends = [0]
-        for segment in segments:
-            ends.append(ends[-1] + len(segment.tokens))
-        asking = [number for number, (work, sequence, segment) in enumerate(parts) if sequence or work.is_last(segment)]
+    def _compute(self, turns: Sequence[Turn], prompts: Sequence[tuple[Work, Segment]]) -> None:
+        """Compute a pass, and take what comes of it."""
+        segments: list[Segment] = []
+        wanted: list[int] = []
+        for turn in turns:
+            turn.place = len(wanted)
+            segments += turn.segments()
+            wanted += range(len(wanted), len(segments))
+        at = len(segments)
+        for work, segment in prompts:
+            segments.append(segment)
+            at += len(segment.tokens)
+            if work.is_last(segment):
+                wanted.append(at - 1)
+        works = list(
+            {id(work): work for work in [turn.sequence.work for turn in turns] + [one for one, _ in prompts]}.values()
+        )
         before, self._loaded.control = self._loaded.control, _Everybody(works)
         started = time.perf_counter()
         try:
-            scores = self._scores(segments, [ends[number + 1] - 1 for number in asking])
-            read = [(work, segment) for work, sequence, segment in parts if sequence is None]
-            if read:
-                self._note_pace(time.perf_counter() - started, sum(len(segment.tokens) for _, segment in read))
-            for work, segment in read:
+            scores = self._scores(segments, wanted)
+            self._note_pace(time.perf_counter() - started, sum(len(segment.tokens) for _, segment in prompts))
+            for work, segment in prompts:
                 work.keep(segment, self.prefixes)
         except (RunCancelledError, RunTimeoutError):
             return  # all of them are stopped, and leave at the next step
@@ -164,7 +173,19 @@ class Batch:
             return
         finally:
             self._loaded.control = before
-        self._choose(scores, [parts[number] for number in asking])
+        first = len(wanted) - sum(work.is_last(segment) for work, segment in prompts)
+        take_tokens(scores, [*turns, *self._begun(prompts, first)], self.end)
+
+    def _begun(self, prompts: Sequence[tuple[Work, Segment]], place: int) -> Iterator[Turn]:
+        """Yield the turns of sequences whose prompts are processed now."""
+        for work, segment in prompts:
+            if work.is_last(segment):
+                try:
+                    work.begin_to_grow()
+                except BaseException as error:
+                    self.end(work, error)
+                yield from (Turn(sequence, place) for sequence in list(work.sequences))
+                place += 1
 
     def _scores(self, segments: Sequence[Segment], wanted: Sequence[int]) -> Any:
         try:
@@ -176,42 +197,8 @@ class Batch:
         return self._forward(segments, wanted)
 
     def _note_pace(self, seconds: float, tokens: int) -> None:
-        self._pace += 0.3 * (seconds / tokens - self._pace)
-
-    def _choose(self, scores: Any, parts: Sequence[_Part]) -> None:
-        """Choose the next tokens, and end the generations that are complete with them."""
-        places, sequences = [], []
-        for place, (work, sequence, _) in enumerate(parts):
-            try:
-                if sequence is None:
-                    work.begin_to_grow()
-            except BaseException as error:
-                self.end(work, error)
-                continue
-            found = [sequence] if sequence is not None else list(work.sequences)
-            sequences += found
-            places += [place] * len(found)
-        if not sequences:
-            return
-        mine = scores if places == list(range(len(scores))) else scores[places]
-        tokens = choose(mine, [one.chooser for one in sequences], [one.tokens for one in sequences])
-        told = set()
-        for sequence, token in zip(sequences, tokens, strict=True):
-            work = sequence.work
-            if work not in self.works:
-                continue
-            try:
-                if isinstance(token, Exception):
-                    raise token
-                if id(work) not in told:
-                    told.add(id(work))
-                    work.rows.note_step()
-                work.take(sequence, token)
-            except BaseException as error:  # of this generation alone
-                self.end(work, error)
-            else:
-                if not work.sequences:
-                    self.end(work)
+        if tokens >= CHUNK:  # a few say more of the pass than of themselves
+            self._pace += 0.3 * (seconds / tokens - self._pace)
 
 
 class _Everybody(Control):

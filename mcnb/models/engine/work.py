@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
 from mcnb.models._compat import logits_processors
 from mcnb.models.engine.attention import Segment
 from mcnb.models.engine.choosing import Chooser
+from mcnb.models.engine.drafts import Drafts
 from mcnb.models.engine.prefixes import ROOT, Prefixes
 from mcnb.models.engine.row_cache import RowCache
 from mcnb.models.generation import explained, generation_config
@@ -34,12 +35,20 @@ class Sequence:
     number: int
     cache: RowCache
     chooser: Chooser
-    tokens: list[int] = field(default_factory=list)
+    tokens: list[int]
 
-    @property
-    def segment(self) -> Segment:
-        """Its next step."""
-        return Segment(self.cache, self.cache.length, (self.tokens[-1],))
+    def __post_init__(self) -> None:
+        self._drafts = Drafts(self.tokens)
+
+    def guess(self, most: int) -> tuple[int, ...]:
+        """Return tokens that may come next, fewer than are left to it."""
+        return self._drafts.guess(min(most, self.work.left_of(self) - 1))
+
+    def settle(self, guessed: int, right: int) -> None:
+        """Note how many guesses were right; what was computed of the others counts for nothing."""
+        self.cache.length = len(self.tokens) - 1
+        if guessed:
+            self._drafts.learn(guessed, right)
 
 
 class Work:
@@ -138,6 +147,10 @@ class Work:
         self.growing = True
 
     # --- what comes of it -------------------------------------------------------------------------------------------
+
+    def left_of(self, sequence: Sequence) -> int:
+        """Return how many more tokens a sequence may have."""
+        return self.budget - (len(sequence.tokens) - len(self.prompt))
 
     def take(self, sequence: Sequence, token: int) -> None:
         """Take a sequence's next token."""
