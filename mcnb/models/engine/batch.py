@@ -13,7 +13,6 @@ from mcnb.models.engine.forward import Forward
 from mcnb.models.engine.prefixes import Prefixes
 from mcnb.models.engine.turns import Turn, take_tokens
 from mcnb.models.engine.work import Work
-from mcnb.models.estimate import cache_values
 from mcnb.models.generation import explained
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.memory import free_memory
@@ -60,7 +59,6 @@ class Batch:
         self._loaded = loaded
         self._device = loaded.placement.device
         self._forward = forward
-        self._bytes = cache_values(loaded.model.config) * loaded.model.dtype.itemsize
         self.prefixes = Prefixes(CHUNK, int(PREFIX_SHARE * free_memory(self._device)))
         self._pace = STALL / CHUNK  # seconds for a token of a prompt, so far
 
@@ -74,6 +72,9 @@ class Batch:
             for part in list(self._prompts(0, self._forward.shapes.most)):
                 self._compute([], [part])
             return
+        while len(growing) > MOST_SEQUENCES:  # of one generation that has more sequences than are computed at once
+            self._compute(growing[:MOST_SEQUENCES], [])
+            growing = [turn for turn in growing[MOST_SEQUENCES:] if turn.sequence.work in self.works]
         for turn in growing:
             turn.guesses = turn.sequence.guess(GUESSING // len(growing) - 1)
         taken = sum(1 + len(turn.guesses) for turn in growing)
@@ -95,8 +96,8 @@ class Batch:
         sequences = work.count + sum(other.count for other in self.works)
         if self.works and sequences > MOST_SEQUENCES:
             return False
-        needed = work.tokens * self._bytes
-        taken = sum(other.tokens * self._bytes - other.memory for other in self.works)
+        needed = work.tokens * self._forward.bytes_per_token
+        taken = sum(other.tokens * self._forward.bytes_per_token - other.memory for other in self.works)
         free = int(MEMORY_SHARE * free_memory(self._device))
         if needed + taken > free and self.prefixes.memory:
             self.prefixes.clear()
@@ -110,7 +111,7 @@ class Batch:
         return True
 
     def _too_big(self, work: Work, needed: int, free: int) -> OutOfMemoryError:
-        tokens = max(0, free // (self._bytes * work.count) - len(work.prompt))
+        tokens = max(0, free // (self._forward.bytes_per_token * work.count) - len(work.prompt))
         fits = f"max_output_length {tokens:,} would fit" if tokens else "shorten the prompt, or choose a smaller model"
         return OutOfMemoryError(
             f"{self._loaded.snapshot.name}: {work.tokens:,} tokens need {needed / 1e9:.1f} GB for keys and values, and "
@@ -155,9 +156,7 @@ class Batch:
             at += len(segment.tokens)
             if work.is_last(segment):
                 wanted.append(at - 1)
-        works = list(
-            {id(work): work for work in [turn.sequence.work for turn in turns] + [one for one, _ in prompts]}.values()
-        )
+        works = list(dict.fromkeys([*(turn.sequence.work for turn in turns), *(work for work, _ in prompts)]))
         before, self._loaded.control = self._loaded.control, _Everybody(works)
         started = time.perf_counter()
         try:

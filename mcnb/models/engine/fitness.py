@@ -49,6 +49,7 @@ def _agrees(loaded: LoadedModel, forward: Forward) -> bool:
         caches = RowCache(), RowCache()
         forward([Segment(caches[0], 0, first[:5]), Segment(caches[1], 0, second)], [])
         parts = [Segment(caches[0], 5, first[5:]), Segment(caches[1], 4, second[:1])]
+        forward.bytes_per_token = caches[0].bytes_per_token
         found = forward(parts, [len(first) - 6, len(first) - 5])
     except (UnfitError, TypeError, ValueError, AttributeError, KeyError, IndexError, RuntimeError):
         return False

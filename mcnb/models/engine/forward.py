@@ -23,12 +23,15 @@ class Forward:
 
     Attributes
     ----------
+    bytes_per_token : int
+        Of keys and values.
     one_at_a_time : bool
         True where there are no such shapes: then one sequence is computed in a pass, so that the same holds.
     """
 
     def __init__(self, loaded: LoadedModel, shapes: Shapes) -> None:
         self.shapes = shapes
+        self.bytes_per_token = 0
         self.one_at_a_time = False
         self._loaded = loaded
         self._configs = list(_configs(loaded.model))

@@ -43,6 +43,11 @@ class RowCache:
         """Bytes it takes."""
         return sum(tensor.nbytes for pair in self._layers.values() for tensor in pair)
 
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of the keys and values of one token."""
+        return sum(tensor.nbytes // tensor.shape[2] for pair in self._layers.values() for tensor in pair)
+
     def put(self, layer: int, begin: int, keys: Any, values: Any) -> tuple[Any, Any]:
         """Write the keys and values of tokens; return those of all tokens up to them.
 
