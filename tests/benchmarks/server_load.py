@@ -20,26 +20,8 @@ import httpx
 
 from tests.reliability.promise import leave_on_term
 
+from .prompts import PROMPTS
 from .two_servers import Answer, Ours, Side, both, smollm2
-
-PROMPTS = (
-    "Once upon a time",
-    "The capital of France is",
-    "The sea is",
-    "In the morning the people of the village",
-    "A good cup of tea needs",
-    "The first rule of gardening is",
-    "My favourite book is about",
-    "When the train arrived at the station",
-    "The history of the city began",
-    "To bake bread you need",
-    "The old man looked at the sky and",
-    "There was a door that nobody",
-    "Music is",
-    "In winter the birds",
-    "The computer was invented",
-    "At the edge of the forest",
-)
 
 
 class Round:

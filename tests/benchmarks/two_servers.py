@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +18,31 @@ from httpx_sse import aconnect_sse
 
 from tests.reliability.server_process import ServerProcess, free_port
 
+from .prompts import Prompts
+
 MODEL = "SmolLM2-135M-Instruct.Q4_1-safetensors"
 PATIENCE = 180.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client got: the text it asked for, when its first piece came, and when all was there (seconds)."""
+    """What a client got: the text it asked for, when its first piece came, and when all was there (seconds).
+
+    Attributes
+    ----------
+    tokens : int
+        How many the server says it made; 0 where it does not say.
+    times : tuple of float
+        When each piece came, and `sent`: when it was asked for; of the process's clock.
+    """
 
     text: str
     first: float
     whole: float
     run_id: str = ""
+    tokens: int = 0
+    times: tuple[float, ...] = ()
+    sent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ class Side:
     async def whole(self, client: httpx.AsyncClient, prompt: str, tokens: int) -> Answer:
         """Ask for a text and wait for all of it."""
         started = time.perf_counter()
-        reply = await client.post("workflows/runs", json=_body("whole", prompt, tokens))
+        reply = await client.post("workflows/runs", json=self._body("whole", prompt, tokens))
         seconds = time.perf_counter() - started
         reply.raise_for_status()
         body = reply.json()
@@ -56,33 +70,62 @@ class Side:
             raise RuntimeError(f"{self.name}: {body}")
         return Answer(_written(body["output"], prompt), seconds, seconds, str(body["task_id"]))
 
-    async def streamed(self, client: httpx.AsyncClient, prompt: str, tokens: int) -> Answer:
-        """Ask for a text and read it as it is made."""
+    async def streamed(
+        self, client: httpx.AsyncClient, prompt: str, tokens: int, heard: Callable[[int], object] | None = None
+    ) -> Answer:
+        """Ask for a text and read it as it is made; `heard` is told how many pieces there are."""
         started = time.perf_counter()
-        first, text, run_id = 0.0, "", ""
-        async for piece, run in self._pieces(client, _body("streamed", prompt, tokens)):
-            first = first or time.perf_counter() - started
-            text, run_id = text + piece, run
-        return Answer(_written(text, prompt), first, time.perf_counter() - started, run_id)
+        times, text, run_id, made = [], "", "", 0
+        async for piece, run, count in self._pieces(client, self._body("streamed", prompt, tokens)):
+            if piece:
+                times.append(time.perf_counter())
+                if heard is not None:
+                    heard(len(times))
+            text, run_id, made = text + piece, run, count
+        if not times:
+            raise RuntimeError(f"{self.name}: no text came")
+        whole = time.perf_counter() - started
+        return Answer(_written(text, prompt), times[0] - started, whole, run_id, made, tuple(times), started)
 
-    def _pieces(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncIterator[tuple[str, str]]:
+    def _body(self, workflow: str, prompt: str, tokens: int) -> dict[str, Any]:
+        values = {"prompt": prompt, "tokens": tokens, "least": self._least(prompt, tokens)}
+        return {"workflow_id": workflow, "input": values}
+
+    def _least(self, prompt: str, tokens: int) -> int:
+        """Return the ``min_output_length`` for texts that do not end before so many tokens."""
+        return tokens
+
+    def _pieces(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncIterator[tuple[str, str, int]]:
+        """Yield pieces of the text, with the run's id and how many tokens there are by then, as far as is said."""
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
 class Peer(Side):
-    """The peer streams the text itself, where the request asks for the output alone."""
+    """The peer streams the text itself, where the request asks for the output alone.
 
-    async def _pieces(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncIterator[tuple[str, str]]:
+    Attributes
+    ----------
+    prompts : Prompts
+        Counts those tokens that the peer counts into the length of its texts.
+    """
+
+    prompts: Prompts
+
+    def _least(self, prompt: str, tokens: int) -> int:
+        return self.prompts.count(prompt) + tokens
+
+    async def _pieces(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncIterator[tuple[str, str, int]]:
         async with aconnect_sse(client, "POST", "workflows/runs", json={**body, "output_only": True}) as source:
             source.response.raise_for_status()
             async for message in source.aiter_sse():
-                yield message.data, ""
+                yield message.data, "", 0
 
 
 class Ours(Side):
     """Our server streams a run's events; that they are in order and come to their end is looked at on the way."""
 
-    async def _pieces(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncIterator[tuple[str, str]]:
+    async def _pieces(self, client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncIterator[tuple[str, str, int]]:
         number, event, run_id = 0, {}, ""
         async with aconnect_sse(client, "POST", "workflows/runs", json={**body, "stream": True}) as source:
             source.response.raise_for_status()
@@ -94,13 +137,9 @@ class Ours(Side):
                 if event["id"] != number:
                     raise RuntimeError(f"event {event['id']} came where {number} was due")
                 if event["type"] == "token" and event["streamed"]:
-                    yield event["text"], run_id
+                    yield event["text"], run_id, event["tokens"]
         if event.get("state") != "completed":
             raise RuntimeError(f"the stream ended with {event}")
-
-
-def _body(workflow: str, prompt: str, tokens: int) -> dict[str, Any]:
-    return {"workflow_id": workflow, "input": {"prompt": prompt, "tokens": tokens}}
 
 
 def _written(text: str, prompt: str) -> str:
@@ -110,7 +149,11 @@ def _written(text: str, prompt: str) -> str:
 
 def compose_file(folder: Path, model: Path, port: int) -> Path:
     """Write a compose file that both servers take as it is: greedy decoding, as many tokens as a request asks for."""
-    length = {"max_output_length": "${input.tokens as integer | 32}", "params": {"do_sample": False}}
+    length = {
+        "max_output_length": "${input.tokens as integer | 32}",
+        "min_output_length": "${input.least as integer | 1}",
+        "params": {"do_sample": False},
+    }
     actions = [
         {"id": "whole", "prompt": "${input.prompt as text}", **length},
         {"id": "streamed", "prompt": "${input.prompt as text}", "streaming": True, **length},
@@ -163,20 +206,37 @@ def both(peer: Path | None, model: Path) -> Iterator[list[Side]]:
             if peer is None:
                 yield sides
                 return
-            with _peer(peer, path, port) as url:
-                yield [*sides, Peer("model-compose", url, {})]
+            with started_peer(peer, path, port, Prompts(model)) as side:
+                yield [*sides, side]
 
 
 @contextmanager
-def _peer(python: Path, document: Path, port: int) -> Iterator[str]:
+def started_peer(python: Path, document: Path, port: int, prompts: Prompts) -> Iterator[Side]:
+    """Start the peer's server; it listens where the document says."""
     url = f"http://127.0.0.1:{port}/api/"
-    with (document.parent / "peer.log").open("wb") as log:
+    command = [str(python.parent / "model-compose"), "-f", str(document), "up"]
+    with serving("model-compose", command, url + "health", document.parent):
+        yield Peer("model-compose", url, {}, prompts)
+
+
+@contextmanager
+def serving(
+    name: str, command: list[str], url: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Have a server run until the block ends; it is up when it answers at a URL. Its log is in the folder."""
+    path = folder / f"{name.replace(' ', '-')}.log"
+    with path.open("wb") as log:
         process = subprocess.Popen(
-            [python.parent / "model-compose", "-f", document, "up"], cwd=document.parent, stdout=log, stderr=log
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **(environment or {})},
         )
         try:
-            _wait_for(url + "health", process, document.parent / "peer.log")
-            yield url
+            _wait_for(name, url, process, path)
+            yield
         finally:
             process.terminate()
             try:
@@ -186,7 +246,7 @@ def _peer(python: Path, document: Path, port: int) -> Iterator[str]:
                 process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(name: str, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -195,4 +255,4 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except httpx.TransportError:
             pass  # it does not listen yet
         time.sleep(0.2)
-    raise RuntimeError(f"the peer does not answer:\n{log.read_text(errors='replace')[-2000:]}")
+    raise RuntimeError(f"{name} does not answer:\n{log.read_text(errors='replace')[-2000:]}")

@@ -1,0 +1,68 @@
+"""transformers without anything around it, in this process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One call of ``generate``: how long it took, when its first tokens were there (seconds), how many there were."""
+
+    first: float
+    seconds: float
+    tokens: int
+
+
+class Bare:
+    """A model that transformers loaded, and its ``generate``, greedily.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+    dtype : str
+        ``float32`` or ``bfloat16``.
+    """
+
+    def __init__(self, folder: Path, dtype: str) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.dtype = dtype
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+
+    def generate(self, prompts: list[str], tokens: int, attention: str = "sdpa") -> Generated:
+        """Generate so many tokens for each of the prompts, in one call; text to text."""
+        self._model.set_attn_implementation(attention)
+        clock = _Clock()
+        started = time.perf_counter()
+        given = self._tokenizer(prompts, return_tensors="pt", padding=True)
+        output = self._model.generate(
+            **given, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, streamer=clock
+        )
+        self._tokenizer.batch_decode(output, skip_special_tokens=True)
+        seconds = time.perf_counter() - started
+        made = (output.shape[-1] - given["input_ids"].shape[-1]) * output.shape[0]
+        if made != tokens * len(prompts):
+            raise RuntimeError(f"generate made {made} tokens instead of {tokens * len(prompts)}")
+        return Generated(clock.times[1] - started, seconds, made)
+
+
+class _Clock:
+    """Is told the prompt, and then each step's tokens."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def put(self, tokens: Any) -> None:
+        self.times.append(time.perf_counter())
+
+    def end(self) -> None:
+        pass
