@@ -23,6 +23,8 @@ class Forward:
 
     Attributes
     ----------
+    vocabulary : int
+        Tokens there are.
     bytes_per_token : int
         Of keys and values.
     one_at_a_time : bool
@@ -34,6 +36,7 @@ class Forward:
         self.bytes_per_token = 0
         self.one_at_a_time = False
         self._loaded = loaded
+        self.vocabulary = int(loaded.model.get_output_embeddings().weight.shape[0])
         self._configs = list(_configs(loaded.model))
 
     def __call__(self, segments: Sequence[Segment], wanted: Sequence[int]) -> Any:
