@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "BatchRow"]
 
-WINDOW = 4
-"""Runs under way at a time: a model computes one, and the next ones are ready when it is done."""
+WINDOW = 32
+"""Runs under way at a time: as many as a model computes together."""
 
 Start = Callable[[BatchRow], Run]
 Schedule = Callable[[Coroutine[Any, Any, None]], object]

@@ -17,8 +17,8 @@ from mcnb.runtime.wording import part_name
 _T = TypeVar("_T")
 
 AT_ONCE = 16
-"""How many generations of a job are handed to the model at once where the document does not say: enough to keep it
-busy, and few enough that other runs have their turn between them."""
+"""How many generations of a job are handed to the model at once where the document does not say: about as many as it
+computes well together, and few enough that other runs have room beside them."""
 
 
 def at_once(step: Step, calls: Sequence[ActionCall], scope: Mapping[str, Any]) -> int:

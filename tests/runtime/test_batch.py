@@ -79,7 +79,7 @@ def test_a_batch_of_nothing(compose: Make, models: Models) -> None:
 
 
 def test_it_returns_at_once_and_rows_wait_in_a_window(compose: Make, models: Models, gate: Gate) -> None:
-    batch = compose(models.endless, max_output_length=50).batch([FIRST_LINE] * 10)
+    batch = compose(models.endless, max_output_length=50).batch([FIRST_LINE] * (WINDOW + 6))
     run = current(batch)
     gate.at_token(run, 2)
     assert gate.reached.wait(PATIENCE)
@@ -88,7 +88,7 @@ def test_it_returns_at_once_and_rows_wait_in_a_window(compose: Make, models: Mod
     assert batch.state == "processing"
     assert batch.finished == 0
     under_way = [row for row in batch.rows if row._run is not None]
-    assert [row.number for row in under_way] == [1, 2, 3, 4][:WINDOW]
+    assert [row.number for row in under_way] == list(range(1, WINDOW + 1))
     assert batch.current is run
     assert FIRST_LINE in batch.rows[0].text
     assert states(batch)[0] == "processing"
@@ -184,7 +184,7 @@ def test_retrying_waits_for_the_end(compose: Make, models: Models, gate: Gate) -
 
 def test_cancelling_in_the_middle(compose: Make, models: Models, gate: Gate) -> None:
     loaded = compose(models.endless, max_output_length="${input.n as integer}")
-    batch = loaded.batch([{"prompt": "a", "n": 1}] + [{"prompt": FIRST_LINE, "n": 200}] * 9, seed=1)
+    batch = loaded.batch([{"prompt": "a", "n": 1}] + [{"prompt": FIRST_LINE, "n": 200}] * (WINDOW + 5), seed=1)
     second = threading.Event()
 
     def look() -> None:
@@ -203,9 +203,9 @@ def test_cancelling_in_the_middle(compose: Make, models: Models, gate: Gate) -> 
     gate.open()
     finished(batch)
     assert batch.state == "cancelled"
-    assert states(batch) == ["completed"] + ["cancelled"] * 9
+    assert states(batch) == ["completed"] + ["cancelled"] * (WINDOW + 5)
     assert batch.failed == ()
-    assert batch.finished == 10
+    assert batch.finished == WINDOW + 6
     assert FIRST_LINE in batch.rows[1].text, "what there is of a text is kept"
     assert all(isinstance(row.error, RunCancelledError) for row in batch.rows[1:])
     assert batch.rows[-1].record is None
