@@ -198,7 +198,7 @@ def chat_tokens(tokenizer: Any, messages: list[dict[str, str]], text: str, optio
     return list(ids)
 
 
-def logits_processors(model: Any, config: Any, length: int, device: str) -> list[Any]:
+def logits_processors(model: Any, config: Any, length: int, device: str, *, encoder_ids: Any = None) -> list[Any]:
     """Return what changes the scores of a generation by its config: penalties, forbidden tokens, lengths.
 
     Parameters
@@ -208,9 +208,15 @@ def logits_processors(model: Any, config: Any, length: int, device: str) -> list
     config : transformers.GenerationConfig
         Of this call alone; it is changed.
     length : int
-        Tokens of the prompt.
+        Tokens of the prompt; of an encoder-decoder model those that its decoder starts with.
     device : str
         Where the scores are.
+    encoder_ids : torch.Tensor, optional
+        The prompt of an encoder-decoder model, of shape (1, tokens).
     """
     model._prepare_special_tokens(config, True, device=device)
-    return list(model._get_logits_processor(config, input_ids_seq_length=length, device=device))
+    return list(
+        model._get_logits_processor(
+            config, input_ids_seq_length=length, encoder_input_ids=encoder_ids, device=device, model_kwargs={}
+        )
+    )

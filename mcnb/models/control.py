@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import TypeVar
 
@@ -84,6 +84,31 @@ class Control:
         finally:
             with self._lock:
                 self._callbacks.remove(callback)
+
+
+class SharedControl(Control):
+    """The control of work that several want: it may go on as long as one of them wants it.
+
+    Parameters
+    ----------
+    controls : sequence of Control
+        One for each.
+    """
+
+    def __init__(self, controls: Sequence[Control]) -> None:
+        super().__init__()
+        self._controls = tuple(controls)
+
+    def check(self) -> None:
+        """Return when somebody wants the work.
+
+        Raises
+        ------
+        RunCancelledError, RunTimeoutError
+            Why the first of them does not want it any more.
+        """
+        if all(control.stopped for control in self._controls):
+            self._controls[0].check()
 
 
 def abandonable(work: Callable[[], T], control: Control, name: str) -> T:

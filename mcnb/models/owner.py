@@ -72,9 +72,10 @@ class ModelOwner:
         on_text: OnText,
         on_prompt: OnPrompt | None = None,
         priority: Priority = "interactive",
+        reproducible: bool = True,
     ) -> Generation:
         """Queue a generation; never blocks. `on_text` and `on_prompt` are called by the owner's thread."""
-        generation = Generation(prompt, parameters, control, on_text, on_prompt, priority)
+        generation = Generation(prompt, parameters, control, on_text, on_prompt, priority, reproducible)
         name = self.loaded.snapshot.name
         with self._lock:
             if self._closed:

@@ -32,6 +32,8 @@ class Generation:
         Gets the result, or the exception that ended the generation.
     priority : str
         ``interactive``, ``api`` or ``bulk``.
+    reproducible : bool
+        Whether its text has to be the same whatever else is computed.
     queue_seconds : float
         How long it waited for its turn.
     """
@@ -42,6 +44,7 @@ class Generation:
     on_text: OnText
     on_prompt: OnPrompt | None = None
     priority: Priority = "interactive"
+    reproducible: bool = True
     result: GenerationResult = field(default_factory=GenerationResult)
     future: Future[GenerationResult] = field(default_factory=Future)
     submitted: float = field(default_factory=time.perf_counter)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mcnb.errors import OutOfMemoryError, RunCancelledError, RunTimeoutError
-from mcnb.models.control import Control
+from mcnb.models.control import SharedControl
 from mcnb.models.engine.attention import Segment
 from mcnb.models.engine.forward import Forward
 from mcnb.models.engine.prefixes import Prefixes
@@ -65,12 +65,8 @@ class Batch:
     def step(self) -> None:
         """Compute one token of all that grow, and a part of the prompts that wait."""
         growing = [Turn(one) for work in self.works for one in work.sequences]
-        if self._forward.one_at_a_time:
-            for turn in growing:
-                if turn.sequence.work in self.works:
-                    self._compute([turn], [])
-            for part in list(self._prompts(0, self._forward.shapes.most)):
-                self._compute([], [part])
+        if self._forward.one_at_a_time and any(work.generation.reproducible for work in self.works):
+            self._step_apart(growing)
             return
         while len(growing) > MOST_SEQUENCES:  # of one generation that has more sequences than are computed at once
             self._compute(growing[:MOST_SEQUENCES], [])
@@ -84,6 +80,15 @@ class Batch:
             self._compute(growing, prompts if together else [])
         if prompts and not together:
             self._compute([], prompts)
+
+    def _step_apart(self, growing: Sequence[Turn]) -> None:
+        """Compute every sequence in a pass of its own, where its neighbours would change it."""
+        for turn in growing:
+            if turn.sequence.work in self.works:
+                self._compute([turn], [])
+        for work, segment in list(self._prompts(0, self._forward.shapes.most)):
+            if work in self.works:
+                self._compute([], [(work, segment)])
 
     def let_in(self, work: Work) -> bool:
         """Let a generation take part when there is room for it; one that would never find room fails at once.
@@ -107,6 +112,8 @@ class Batch:
                 return False
             work.finish(self._too_big(work, needed, free))
             return True
+        if self._forward.one_at_a_time and not work.generation.reproducible:
+            work.generation.result.batch_invariant = False
         self.works.append(work)
         return True
 
@@ -157,7 +164,7 @@ class Batch:
             if work.is_last(segment):
                 wanted.append(at - 1)
         works = list(dict.fromkeys([*(turn.sequence.work for turn in turns), *(work for work, _ in prompts)]))
-        before, self._loaded.control = self._loaded.control, _Everybody(works)
+        before, self._loaded.control = self._loaded.control, SharedControl([work.generation.control for work in works])
         started = time.perf_counter()
         try:
             scores = self._scores(segments, wanted)
@@ -198,15 +205,3 @@ class Batch:
     def _note_pace(self, seconds: float, tokens: int) -> None:
         if tokens >= CHUNK:  # a few say more of the pass than of themselves
             self._pace += 0.3 * (seconds / tokens - self._pace)
-
-
-class _Everybody(Control):
-    """Lets a pass go on as long as somebody wants what it computes."""
-
-    def __init__(self, works: Sequence[Work]) -> None:
-        super().__init__()
-        self._controls = [work.generation.control for work in works]
-
-    def check(self) -> None:
-        if all(control.stopped for control in self._controls):
-            self._controls[0].check()

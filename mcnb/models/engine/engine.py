@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from mcnb.errors import RunCancelledError, RunTimeoutError
-from mcnb.models.engine.batch import Batch
+from mcnb.models.engine.batch import MOST_SEQUENCES, Batch
 from mcnb.models.engine.fitness import forward_for
+from mcnb.models.engine.together import Member, compute_together
 from mcnb.models.engine.work import Work
 from mcnb.models.generation import compute
 from mcnb.models.loaded import LoadedModel
@@ -87,14 +88,14 @@ class Engine:
             alone = self.batch is None or generation.parameters.uses_beams
             if alone and between:
                 continue
-            self._waiting.remove(generation)
-            if not generation.begin():
-                continue
-            prepared = self._prepared(generation)
+            prepared = self._begun(generation)
             if prepared is None:
                 continue
             if alone:
-                self._generate(generation, prepared)
+                if self._may_be_padded(generation):
+                    self._generate_padded(generation, prepared)
+                else:
+                    self._generate(generation, prepared)
                 return
             if not self._has_room(Work(generation, prepared, self._loaded)):
                 return
@@ -104,7 +105,11 @@ class Engine:
         self._held = None if settled else work
         return settled
 
-    def _prepared(self, generation: Generation) -> Prepared | None:
+    def _begun(self, generation: Generation) -> Prepared | None:
+        """Take a request out of the queue; return its prompt, where somebody still wants it and it can be computed."""
+        self._waiting.remove(generation)
+        if not generation.begin():
+            return None
         try:
             return prepare(
                 self._loaded,
@@ -127,3 +132,21 @@ class Engine:
             generation.settle(error)
         else:
             generation.settle(None)
+
+    def _may_be_padded(self, generation: Generation) -> bool:
+        """Whether a generation may be computed in one call of ``generate`` with others, which changes its last bits."""
+        return self._loaded.is_encoder_decoder and not generation.reproducible and not generation.parameters.uses_beams
+
+    def _generate_padded(self, generation: Generation, prepared: Prepared) -> None:
+        """Compute a generation with all others that may be; those that come later wait for the next call."""
+        members = [(generation, Member(prepared, generation.control))]
+        for other in sorted(filter(self._may_be_padded, self._waiting), key=lambda one: one.due):
+            if len(members) == MOST_SEQUENCES:
+                break
+            if (found := self._begun(other)) is not None:
+                members.append((other, Member(found, other.control)))
+        for one, _ in members:
+            one.result.batch_invariant = False
+        compute_together(self._loaded, [member for _, member in members])
+        for one, member in members:
+            one.settle(member.error)
