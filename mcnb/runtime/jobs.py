@@ -154,7 +154,14 @@ class ComponentJobs:
                 run._emit("job", {"job": job, "state": "processing", "item": item, "items": items})
             run._emit("prompt", {"job": job, "item": number, "tokens": tokens, "budget": budget})
 
-        generation = owner.submit(prompt, parameters, control=run.control, on_text=on_text, on_prompt=on_prompt)
+        generation = owner.submit(
+            prompt,
+            parameters,
+            control=run.control,
+            on_text=on_text,
+            on_prompt=on_prompt,
+            reproducible=step.component.reproducible,
+        )
         run.record.generations.append(record)
         try:
             with group.calling(generation.leave_queue):

@@ -69,6 +69,10 @@ class Component(Part):
     allow_pickle: bool = Field(
         default=False, description="Load pickled weights (.bin). Only for repositories that you trust."
     )
+    reproducible: bool = Field(
+        default=True,
+        description="Compute texts so that they repeat exactly. False is faster for encoder-decoder models.",
+    )
     peft_adapters: Annotated[tuple[PeftAdapter, ...], Several()] = ()
     preload: bool | None = Field(default=None, description="Load as soon as the document is loaded.")
     on_demand: bool | OnDemand = False
