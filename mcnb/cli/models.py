@@ -72,28 +72,34 @@ def fetch(open_document: OpenDocument, model: str | None, update: bool, allow_pi
 @models.command()
 @click.argument("model")
 @click.option("--context", type=click.IntRange(min=1), metavar="TOKENS", help="Prompt and output together.")
-def estimate(model: str, context: int | None) -> None:
+@click.option("--rows", type=click.IntRange(min=1), default=1, help="Texts at the same time.", show_default=True)
+def estimate(model: str, context: int | None, rows: int) -> None:
     """Tell how much memory a model needs, without loading it."""
     from mcnb.models.estimate import config_folder
     from mcnb.models.estimate import estimate as estimate_memory
+    from mcnb.models.hardware import choose_device
     from mcnb.models.memory import free_memory
 
     source = parse_model(model)
-    found = in_background(lambda *_: estimate_memory(model, config_folder(source, Path()), context))
-    free = free_memory()
-    rows = [
+    found = in_background(lambda *_: estimate_memory(model, config_folder(source, Path()), context, rows))
+    device = choose_device("auto")
+    free = free_memory(device)
+    lines = [
         {
             "dtype": item.dtype,
             "weights": bytes_text(item.weights),
-            "cache": bytes_text(item.cache),
+            "keys/values": bytes_text(item.cache),
+            "activations": bytes_text(item.activations),
             "total": bytes_text(item.total),
-            "fits": "yes" if item.total < free else "no",
+            "free": bytes_text(free),
+            "fits": "yes" if item.needed <= free else "no",
         }
         for item in found
     ]
-    click.echo(f"{model}: {found[0].parameters:,} parameters; cache for {found[0].context:,} tokens")
-    click.echo(table(rows, right=("weights", "cache", "total")))
-    click.echo(f"free memory: {bytes_text(free)}")
+    texts = f"{rows:,} texts of " if rows > 1 else ""
+    click.echo(f"{model}: {found[0].parameters:,} parameters; keys and values of {texts}{found[0].context:,} tokens")
+    click.echo(table(lines, right=("weights", "keys/values", "activations", "total", "free")))
+    click.echo(f"free memory of {device}; the total includes Python with torch")
 
 
 @models.command()

@@ -10,65 +10,22 @@ import threading
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from functools import lru_cache, partial
 
-from mcnb.compose.schema import ModelSource
-from mcnb.errors import OutOfMemoryError
 from mcnb.models.control import Control
 from mcnb.models.flight import Flights, Waiter
 from mcnb.models.hardware import Placement, choose
+from mcnb.models.lease import Lease, ModelSpec, Ready
 from mcnb.models.loading import load, stored_dtype
 from mcnb.models.memory import free_memory
 from mcnb.models.owner import ModelOwner
 from mcnb.models.progress import Report
 from mcnb.models.resident import Resident
+from mcnb.models.room import PLENTY, check_before_download, needed_to_load, refusal
 from mcnb.models.snapshot import Snapshot
 from mcnb.models.sources import fetch
 
-WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
-
-LOADING_OVERHEAD = 1.1
-"""Memory at the peak of loading, relative to the weights."""
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """What a component asks for.
-
-    Attributes
-    ----------
-    source : ModelSource
-        Where the weights come from.
-    folder : Path
-        Where relative paths start.
-    device, precision : str
-        As in the document.
-    allow_pickle : bool
-        Whether pickled weights may be used.
-    """
-
-    source: ModelSource
-    folder: Path
-    device: str = "auto"
-    precision: str = "auto"
-    allow_pickle: bool = False
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A model that is in memory.
-
-    Attributes
-    ----------
-    key : Hashable
-        What it is.
-    hit : bool
-        Whether it was there before it was asked for.
-    """
-
-    key: Hashable
-    hit: bool
+__all__ = ["Lease", "ModelCache", "ModelSpec", "Ready", "shared_cache"]
 
 
 @dataclass
@@ -78,37 +35,6 @@ class _Entry:
     leases: int = 0
     last_used: float = field(default_factory=time.monotonic)
     timer: threading.Timer | None = None
-
-
-@dataclass
-class Lease:
-    """The right to use a loaded model until it is released.
-
-    Attributes
-    ----------
-    owner : ModelOwner
-        To submit generations to.
-    hit : bool
-        Whether the model was in memory already.
-    """
-
-    owner: ModelOwner
-    hit: bool
-    _cache: ModelCache
-    _key: Hashable
-    _released: bool = False
-
-    def release(self, idle_timeout: float | None = None) -> None:
-        """Give the model back.
-
-        Parameters
-        ----------
-        idle_timeout : float, optional
-            Seconds after which it leaves memory when nobody uses it; None keeps it.
-        """
-        if not self._released:
-            self._released = True
-            self._cache._give_back(self._key, idle_timeout)
 
 
 @lru_cache(maxsize=64)
@@ -148,9 +74,10 @@ class ModelCache:
             if entry.timer is not None:
                 entry.timer.cancel()
                 entry.timer = None
-            return Lease(entry.owner, ready.hit, self, ready.key)
+            return Lease(entry.owner, ready.hit, partial(self._give_back, ready.key))
 
     def _make_ready(self, spec: ModelSpec, control: Control, report: Report) -> Ready:
+        check_before_download(spec, control, self._all_memory())
         snapshot = fetch(spec.source, spec.folder, allow_pickle=spec.allow_pickle, control=control, report=report)
         placement = choose(spec.device, spec.precision, _dtype(snapshot, snapshot.identity))
         key = (snapshot.identity, placement.device, placement.dtype)
@@ -171,15 +98,17 @@ class ModelCache:
             return key in self._entries
 
     def _make_room(self, snapshot: Snapshot, placement: Placement) -> None:
-        width = WIDTHS[placement.dtype] / WIDTHS[_dtype(snapshot, snapshot.identity)]
-        needed = int(snapshot.size * width * LOADING_OVERHEAD)
-        while needed > (free := free_memory(placement.device)):
+        """Let idle models leave, the least recently used first, until there is room for another."""
+        if PLENTY * snapshot.size < free_memory(placement.device):
+            return
+        wanted = needed_to_load(snapshot, placement.dtype)
+        while wanted[0].needed > (free := free_memory(placement.device)):
             if not self._evict_oldest():
-                raise OutOfMemoryError(
-                    f"{snapshot.name} needs {needed / 1e9:.1f} GB in {placement.dtype} and {placement.device} has "
-                    f"{free / 1e9:.1f} GB free",
-                    hint="close other programs, or choose a smaller model; see 'mcnb models estimate'",
-                )
+                raise refusal(wanted, placement.device, free)
+
+    def _all_memory(self) -> int:
+        with self._lock:
+            return sum(entry.memory for entry in self._entries.values())
 
     def _evict_oldest(self) -> bool:
         with self._lock:

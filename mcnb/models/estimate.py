@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcnb.models._compat import import_transformers
+from mcnb.errors import ModelDamagedError
 from mcnb.models.control import Control
 from mcnb.models.home import writing
-from mcnb.models.loaded import find_context_length
-from mcnb.models.loading import in_our_words, model_class, read_config
-from mcnb.models.snapshot import CONFIG, Snapshot
+from mcnb.models.sizes import Sizes, sizes_of
+from mcnb.models.snapshot import Snapshot
 
-WIDTHS = {"float32": 4, "bfloat16": 2}
+WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Bytes of a number."""
+
+OFFERED = ("float32", "bfloat16", "int8")
+"""What is estimated when nobody says for which dtype: int8 are bfloat16 models whose matrices are kept in one byte."""
 
 DEFAULT_CONTEXT = 4096
 """Tokens of prompt and output that are counted where nobody says how many."""
 
-FIXED_OVERHEAD = 350_000_000
-"""Bytes of the Python process with torch and transformers, without a model (measured: 330-360 MB)."""
+PROMPT_PART = 512
+"""Tokens of a prompt that are computed at once, at most."""
+
+FIXED_OVERHEAD = 385_000_000
+"""Bytes of the Python process with torch and transformers, with a model of no size (measured: 379-392 MB)."""
+
+_STATES, _WIDE_STATES = 6, 3
+"""Numbers of each kind that are in memory for a token while a layer computes it."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +42,44 @@ class Estimate:
         The model.
     parameters : int
         Number of weights.
-    context : int
-        Tokens the key/value cache was counted for.
-    weights, cache, total : int
-        Bytes, for `dtype`.
+    context, rows : int
+        Tokens of each text and number of texts the key/value cache was counted for.
     dtype : str
-        ``float32`` or ``bfloat16``.
+        ``float32``, ``float16``, ``bfloat16``; or ``int8``.
+    weights, cache, activations : int
+        Bytes: of weights and buffers; of keys and values; of what is in between while a part of a prompt is computed.
+    source : int
+        Bytes of weight files that show up as this process's memory while they are converted. The system takes them
+        back when memory is short.
     """
 
     name: str
     parameters: int
     context: int
+    rows: int
     dtype: str
     weights: int
     cache: int
+    activations: int
+    source: int = 0
+
+    @property
+    def needed(self) -> int:
+        """Bytes that have to be free where torch is in memory already."""
+        return self.weights + self.cache + self.activations
 
     @property
     def total(self) -> int:
         """Bytes in all, the Python process included."""
-        return self.weights + self.cache + FIXED_OVERHEAD
+        return self.needed + FIXED_OVERHEAD
+
+    @property
+    def peak(self) -> int:
+        """Bytes the process shows at most: while it loads, or while it computes."""
+        return FIXED_OVERHEAD + max(self.weights + self.source, self.needed)
 
 
-def estimate(name: str, folder: Path, context: int | None = None) -> list[Estimate]:
+def estimate(name: str, folder: Path, context: int | None = None, rows: int = 1) -> list[Estimate]:
     """Estimate a model's memory for each dtype.
 
     Parameters
@@ -64,6 +90,8 @@ def estimate(name: str, folder: Path, context: int | None = None) -> list[Estima
         A folder with at least ``config.json``.
     context : int, optional
         Tokens of prompt and output together; by default 4,096, or the model's context when that is shorter.
+    rows : int
+        Texts that are generated at the same time.
 
     Returns
     -------
@@ -74,36 +102,43 @@ def estimate(name: str, folder: Path, context: int | None = None) -> list[Estima
     ------
     ModelDamagedError, UnsafeModelError, UnsupportedModelError
     """
-    transformers = import_transformers()
-    import torch
-
     snapshot = Snapshot(name, "local", folder)
-    with in_our_words(snapshot, CONFIG):
-        config = read_config(transformers, snapshot)
-        with torch.device("meta"):
-            model = model_class(transformers, config, snapshot).from_config(config)
-    count = sum({id(parameter): parameter.numel() for parameter in model.parameters()}.values())
-    own = find_context_length(model, None) or DEFAULT_CONTEXT
-    tokens = min(context or DEFAULT_CONTEXT, own)
-    per_token = cache_values(config)
-    return [
-        Estimate(name, count, tokens, dtype, weights=count * width, cache=tokens * per_token * width)
-        for dtype, width in WIDTHS.items()
-    ]
+    sizes = sizes_of(snapshot)
+    return [estimate_as(snapshot, sizes, dtype, context or DEFAULT_CONTEXT, rows) for dtype in OFFERED]
 
 
-def cache_values(config: Any) -> int:
-    """Return how many numbers the key/value cache holds for each token.
+def estimate_as(snapshot: Snapshot, sizes: Sizes, dtype: str, context: int, rows: int = 1) -> Estimate:
+    """Estimate a model's memory for one dtype, with a context no longer than its own."""
+    width = WIDTHS.get(dtype, WIDTHS["bfloat16"])
+    weights = sizes.parameters * width + sizes.buffers
+    if dtype not in WIDTHS:
+        weights += sizes.matrices * (1 - width) + sizes.matrix_rows * WIDTHS["float32"]
+    tokens = min(context, sizes.context or DEFAULT_CONTEXT)
+    part = tokens if sizes.whole_prompts else min(tokens, PROMPT_PART)
+    states = part * (_STATES * sizes.hidden + _WIDE_STATES * sizes.widest) * width
+    pairs = 2 * sizes.heads * part * part * width if sizes.position_scores else 0
+    scores = rows * sizes.vocabulary * (width + 2 * WIDTHS["float32"])  # converted, and sorted
+    return Estimate(
+        snapshot.name,
+        sizes.parameters,
+        tokens,
+        rows,
+        dtype,
+        weights=weights,
+        cache=rows * tokens * sizes.cached * width,
+        activations=states + pairs + scores,
+        source=_source(snapshot, dtype),
+    )
 
-    Two (key and value) for each layer, key/value head and head dimension; an encoder-decoder model also caches those
-    of its encoder's output.
-    """
-    text: Any = config.get_text_config(decoder=True)
-    layers = getattr(text, "num_decoder_layers", None) or text.num_hidden_layers
-    heads = text.num_attention_heads
-    shared = getattr(text, "num_key_value_heads", None) or heads
-    head = getattr(text, "head_dim", None) or getattr(text, "d_kv", None) or text.hidden_size // heads
-    return int(2 * layers * shared * head * (2 if config.is_encoder_decoder else 1))
+
+def _source(snapshot: Snapshot, dtype: str) -> int:
+    """Return the bytes of files that have to be converted; files with the right dtype are themselves the weights."""
+    from mcnb.models.loading import stored_dtype
+
+    with contextlib.suppress(ModelDamagedError):  # they are not here yet
+        if stored_dtype(snapshot) != dtype:
+            return snapshot.size
+    return 0
 
 
 def config_folder(source: Any, base: Path) -> Path:

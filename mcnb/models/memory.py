@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+
+_FILES = {
+    "v2": ("memory.max", "memory.current", "inactive_file"),
+    "v1": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+"""The limit, what is used, and the line of ``memory.stat`` with what the system gives back when asked."""
 
 
 def free_memory(device: str = "cpu") -> int:
@@ -23,15 +31,34 @@ def free_memory(device: str = "cpu") -> int:
 
 
 def _cgroup_left() -> int | None:
-    """Return what a container may still take; None outside of one."""
-    with contextlib.suppress(OSError, ValueError):
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        if limit == "max":
-            return None
-        used = int((_CGROUP / "memory.current").read_text())
-        cache = 0
-        for line in (_CGROUP / "memory.stat").read_text().splitlines():
-            if line.startswith("inactive_file "):
-                cache = int(line.split()[1])  # the system gives this back when asked
-        return int(limit) - used + cache
-    return None
+    """Return what a container may still take; None where there is no limit."""
+    found = []
+    for version, folder in _groups():
+        with contextlib.suppress(OSError, ValueError):
+            found.append(_left(folder, *_FILES[version]))
+    return min(found, default=None)
+
+
+def _left(folder: Path, limit: str, used: str, returned: str) -> int:
+    most = int((folder / limit).read_text())  # not a number where there is no limit; an enormous one in version 1
+    cache = 0
+    for line in (folder / "memory.stat").read_text().splitlines():
+        if line.startswith(f"{returned} "):
+            cache = int(line.split()[1])
+    return most - int((folder / used).read_text()) + cache
+
+
+def _groups() -> Iterator[tuple[str, Path]]:
+    """Yield the folders of the groups this process is in, from its own to the outermost: each may have a limit."""
+    yield "v2", _CGROUP
+    yield "v1", _CGROUP / "memory"
+    with contextlib.suppress(OSError):
+        for line in _OWN_GROUPS.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            version, root = ("v1", _CGROUP / "memory") if controllers else ("v2", _CGROUP)
+            folder = root / path.strip("/")
+            while folder != root:
+                yield version, folder
+                folder = folder.parent

@@ -125,14 +125,15 @@ def test_an_interrupt_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_estimating(command: Command, hub: StandInHub) -> None:
-    result = command("models", "estimate", SMALL, "--context", "100")
+    result = command("models", "estimate", SMALL, "--context", "100", "--rows", "8")
     assert result.code == 0
     first, head, *rows, last = result.text.splitlines()
     assert first.startswith(f"{SMALL}: ")
-    assert first.endswith(" parameters; cache for 100 tokens")
-    assert head.split() == ["dtype", "weights", "cache", "total", "fits"]
-    assert [row.split()[0] for row in rows] == ["float32", "bfloat16"]
-    assert last.startswith("free memory: ")
+    assert first.endswith(" parameters; keys and values of 8 texts of 100 tokens")
+    assert head.split() == ["dtype", "weights", "keys/values", "activations", "total", "free", "fits"]
+    assert [row.split()[0] for row in rows] == ["float32", "bfloat16", "int8"]
+    assert {row.split()[-1] for row in rows} == {"yes"}
+    assert last.startswith("free memory of ")
     assert not [request for request in hub.requests if request.path.endswith((".safetensors", ".bin"))]
     wrong = command("models", "estimate", SMALL, "--context", "0")
     assert wrong.code == 2

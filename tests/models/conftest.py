@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mcnb.models import cache as cache_module
 from mcnb.models.cache import ModelCache
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.sources import hub_client
 from tests.support import tiny_models
 from tests.support.hub import StandInHub
 
+from .caching import SlowLoad
 from .calls import load_folder
 
 MAKERS: dict[str, Callable[..., Path]] = {
@@ -106,3 +109,22 @@ def cache() -> Iterator[ModelCache]:
             thread.join(timeout=10)
             assert not thread.is_alive(), thread.name
     assert not made.loaded(), "a model is still leased"
+
+
+@pytest.fixture
+def llama(folders: Folders, tmp_path: Path) -> Path:
+    """A folder of this test alone."""
+    return Path(shutil.copytree(folders("llama"), tmp_path / "llama"))
+
+
+@pytest.fixture
+def neo(folders: Folders) -> Path:
+    return folders("gpt_neo")
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowLoad]:
+    made = SlowLoad()
+    monkeypatch.setattr(cache_module, "load", made)
+    yield made
+    made.gate.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 
 from mcnb.compose.schema import LocalSource
 from mcnb.errors import ModelDamagedError, UnsafeModelError, UnsupportedModelError
-from mcnb.models.estimate import FIXED_OVERHEAD, cache_values, config_folder, estimate
+from mcnb.models.estimate import FIXED_OVERHEAD, config_folder, estimate
+from mcnb.models.sizes import cache_values
 from tests.support.hub import StandInHub
 from tests.support.tiny_models import broken
 
@@ -24,13 +26,35 @@ from .conftest import MAKERS, Folders, Loaded
 def test_weights_are_counted_exactly(name: str, loaded: Loaded, folders: Folders) -> None:
     model = loaded(name)
     count = sum(parameter.numel() for parameter in model.model.parameters())
-    for found, width in zip(estimate(name, folders(name), 64), (4, 2), strict=True):
-        assert found.parameters == count
-        assert found.weights == count * width
-        assert found.total == found.weights + found.cache + FIXED_OVERHEAD
     buffers = sum(buffer.nbytes for buffer in model.model.buffers())
-    assert found.dtype == "bfloat16"
+    for found, width in zip(estimate(name, folders(name), 64), (4, 2, None), strict=True):
+        assert found.parameters == count
+        if width:
+            assert found.weights == count * width + buffers
+        assert found.total == found.weights + found.cache + found.activations + FIXED_OVERHEAD
+        assert found.peak >= found.total
     assert model.memory <= count * 4 + buffers
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_matrices_of_int8_take_one_byte_each(name: str, folders: Folders) -> None:
+    _, half, small = estimate(name, folders(name), 64)
+    assert (half.dtype, small.dtype) == ("bfloat16", "int8")
+    assert half.weights / 2 < small.weights < half.weights
+    assert small.cache == half.cache
+
+
+def test_every_row_has_keys_and_values_of_its_own(folders: Folders) -> None:
+    one, many = (estimate("llama", folders("llama"), 100, rows)[0] for rows in (1, 7))
+    assert many.cache == 7 * one.cache
+    assert many.weights == one.weights
+    assert many.activations > one.activations
+
+
+def test_files_that_are_converted_count_while_they_are(folders: Folders) -> None:
+    same, converted, _ = estimate("llama", folders("llama"))
+    assert same.source == 0
+    assert converted.source == (folders("llama") / "model.safetensors").stat().st_size
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -63,7 +87,8 @@ def test_how_many_tokens_are_counted(name: str, asked: int | None, counted: int,
 
 def test_the_config_is_enough(folders: Folders, tmp_path: Path) -> None:
     shutil.copy(folders("smollm3") / "config.json", tmp_path)
-    assert estimate("smollm3", tmp_path) == estimate("smollm3", folders("smollm3"))
+    whole = [replace(one, source=0) for one in estimate("smollm3", folders("smollm3"))]
+    assert estimate("smollm3", tmp_path) == whole
 
 
 @pytest.mark.parametrize(
