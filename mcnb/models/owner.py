@@ -39,7 +39,6 @@ class ModelOwner:
         self.threads = torch.get_num_threads()
         self._lock = threading.Lock()
         self._closed = False
-        self._waiting = 0
         self._come: list[Generation] = []
         self._ending = False
         self._queue: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
@@ -51,7 +50,7 @@ class ModelOwner:
     @property
     def waiting(self) -> int:
         """How many requests wait for their turn."""
-        return self._queue.qsize() + self._waiting
+        return self._queue.qsize() + self._engine.waiting
 
     def parameters(self, user: Mapping[str, Any], document: Mapping[str, Any], seed: tuple[int, Origin]) -> Parameters:
         """Decide every generation parameter of a call; see ``parameters.resolve``."""
@@ -108,7 +107,6 @@ class ModelOwner:
             if not engine.busy:
                 self._take(self._queue.get())
             engine.step()
-            self._waiting = engine.waiting
 
     def _poll(self) -> list[Generation]:
         """Return the requests that have come."""

@@ -35,7 +35,7 @@ class Chooser:
             self.generator = torch.Generator(device=device).manual_seed(seed)
 
 
-def choose(scores: Any, choosers: Sequence[Chooser], histories: Sequence[Sequence[int]]) -> list[int | Exception]:
+def choose(scores: Any, choosers: Sequence[Chooser], histories: Sequence[Sequence[int]]) -> list[int | BaseException]:
     """Choose a token for each sequence.
 
     Parameters
@@ -54,7 +54,7 @@ def choose(scores: Any, choosers: Sequence[Chooser], histories: Sequence[Sequenc
     """
     import torch
 
-    chosen: list[int | Exception] = [0] * len(choosers)
+    chosen: list[int | BaseException] = [0] * len(choosers)
     alike: dict[tuple[float, int, float] | None, list[int]] = {}
     rows = list(scores.unsqueeze(1).unbind(0)) if any(chooser.processors for chooser in choosers) else []
     for number, chooser in enumerate(choosers):
@@ -63,7 +63,7 @@ def choose(scores: Any, choosers: Sequence[Chooser], histories: Sequence[Sequenc
                 ids = torch.tensor([histories[number]], device=scores.device)
                 for processor in chooser.processors:
                     rows[number] = processor(ids, rows[number])
-            except Exception as error:  # of this sequence alone
+            except BaseException as error:  # of this sequence alone
                 chosen[number] = error
                 continue
         alike.setdefault(chooser.how, []).append(number)
@@ -72,8 +72,8 @@ def choose(scores: Any, choosers: Sequence[Chooser], histories: Sequence[Sequenc
     for how, numbers in alike.items():
         mine = scores if len(numbers) == len(choosers) else scores[numbers]
         try:
-            found: Sequence[int | Exception] = _of(mine, how, [choosers[number].generator for number in numbers])
-        except Exception as error:
+            found: Sequence[int | BaseException] = _of(mine, how, [choosers[number].generator for number in numbers])
+        except BaseException as error:
             found = [error] * len(numbers)
         for number, token in zip(numbers, found, strict=True):
             chosen[number] = token

@@ -62,7 +62,7 @@ def take_tokens(scores: Any, turns: Sequence[Turn], end: Callable[[Work, BaseExc
             if id(work) in ended:
                 continue
             try:
-                if isinstance(token, Exception):
+                if isinstance(token, BaseException):
                     raise token
                 work.rows.note_step()
                 work.take(turn.sequence, token)

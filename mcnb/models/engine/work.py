@@ -174,7 +174,7 @@ class Work:
                     told = explained(error, self._loaded)
                     told.__cause__ = error
                     error = told
-        except Exception as failed:  # of who listens
+        except BaseException as failed:  # of who listens; who waits must hear all the same
             error = error or failed
         self.rows.stop_clock()
         self.generation.settle(error)
