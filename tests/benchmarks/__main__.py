@@ -19,11 +19,12 @@ from pathlib import Path
 
 from tests.reliability.promise import leave_on_term
 
+from . import plots, report
 from .field import Field
+from .report import NAMES
 from .settings import Result, Settings
 from .two_servers import smollm2
 
-NAMES = ("throughput", "arrivals", "alone", "prefix", "cold", "invariance")
 ROOT = Path(__file__).parents[2]
 LEVELS = (1, 2, 4, 8, 16, 32)
 RATES = (0.5, 1.0, 2.0)
@@ -34,12 +35,10 @@ def main() -> None:
     arguments = _arguments()
     leave_on_term()
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from . import plots, report
-
     if not arguments.no_plot:
         importlib.import_module("matplotlib")  # rather now than when everything is measured
     if arguments.redraw:
-        _finish(arguments, report, plots)
+        _finish(arguments)
         return
     settings = Settings(
         arguments.rounds,
@@ -70,17 +69,17 @@ def main() -> None:
             _say(f"{name}: {time.monotonic() - started:.0f} s")
             for aim in result.aims:
                 _say(f"  {'met' if aim.met else 'MISSED'}: {aim.what}: {aim.value:.3f} (aim: {aim.wanted})")
-    _finish(arguments, report, plots)
+    _finish(arguments)
     if failures:
         sys.exit(f"FAILED: {', '.join(failures)}")
 
 
-def _finish(arguments: argparse.Namespace, report: object, plots: object) -> None:
+def _finish(arguments: argparse.Namespace) -> None:
     """Write the page anew and draw."""
-    results = report.read(arguments.out)  # type: ignore[attr-defined]
+    results = report.read(arguments.out)
     if not arguments.no_plot:
-        plots.draw(arguments.out, results)  # type: ignore[attr-defined]
-    report.write(arguments.out, {}, [], {})  # type: ignore[attr-defined]
+        plots.draw(arguments.out, results)
+    report.write(arguments.out, {}, [], {})
     _say(f"written to {arguments.out}")
 
 

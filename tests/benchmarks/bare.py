@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ class Generated:
 
 
 class Bare:
-    """A model that transformers loaded, and its ``generate``, greedily.
+    """A model that transformers loaded, and its ``generate``.
 
     Parameters
     ----------
@@ -31,21 +32,30 @@ class Bare:
     def __init__(self, folder: Path, dtype: str) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         self.dtype = dtype
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left")
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
 
-    def generate(self, prompts: list[str], tokens: int, attention: str = "sdpa") -> Generated:
-        """Generate so many tokens for each of the prompts, in one call; text to text."""
+    def generate(
+        self, prompts: list[str], tokens: int, attention: str = "sdpa", sampling: Mapping[str, Any] | None = None
+    ) -> Generated:
+        """Generate so many tokens for each of the prompts, in one call; text to text, and greedily unless told how."""
         self._model.set_attn_implementation(attention)
         clock = _Clock()
         started = time.perf_counter()
         given = self._tokenizer(prompts, return_tensors="pt", padding=True)
         output = self._model.generate(
-            **given, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, streamer=clock
+            **given,
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            streamer=clock,
+            do_sample=sampling is not None,
+            **(sampling or {}),
         )
         self._tokenizer.batch_decode(output, skip_special_tokens=True)
         seconds = time.perf_counter() - started

@@ -35,7 +35,9 @@ async def measure(field: Field) -> Result:
             if number:
                 first[name].append(begun)
                 whole[name].append(ended)
-        if number:
+        if not number:
+            settings.say("  warmed up")
+        else:
             told = ", ".join(f"{name} {found[-1]:.2f}" for name, found in first.items())
             settings.say(f"  round {number}: {told} s")
     result = Result("cold", "Process start to first token, files in the page cache", ["", "first token", "whole"])

@@ -7,7 +7,15 @@ from typing import Any
 
 from .settings import median
 
-COLOURS = ("#0b6e4f", "#1f5fa8", "#b3541e", "#7b3f98", "#5f6b76", "#99a2ab")
+COLOURS = {
+    "mcnb": "#0b6e4f",
+    "mcnb up": "#3aa37c",
+    "model-compose": "#1f5fa8",
+    "llama.cpp server": "#b3541e",
+    "generate, bf16": "#7b3f98",
+    "generate, fp32": "#5f6b76",
+}
+"""The same for the same in every picture."""
 
 
 def draw(folder: Path, results: dict[str, Any]) -> None:
@@ -43,7 +51,7 @@ def _lines(
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     plain = FuncFormatter(lambda value, _: f"{value:g}")
     figure, axes = plt.subplots(figsize=(8, 4.8), dpi=150, facecolor="white")
@@ -52,8 +60,8 @@ def _lines(
     if log:
         axes.set_yscale("log")
     ends = []
-    for number, (name, line) in enumerate(lines.items()):
-        colour = COLOURS[number % len(COLOURS)]
+    for name, line in lines.items():
+        colour = COLOURS[name]
         levels = sorted(line)
         axes.plot(levels, [line[level] for level in levels], "o-", color=colour, linewidth=2, markersize=5)
         ends.append((levels[-1], line[levels[-1]], name, colour))
@@ -62,7 +70,10 @@ def _lines(
     axes.xaxis.set_major_formatter(plain)
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(plain)
-    if not log:
+    if log:
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+        axes.yaxis.set_minor_formatter(plain)
+    else:
         axes.set_ylim(bottom=0)
     axes.set_xlabel(across)
     axes.set_ylabel(up)

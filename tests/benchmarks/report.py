@@ -15,6 +15,7 @@ from mcnb.models.measurements import machine
 
 from .settings import Aim, Result, Settings
 
+NAMES = ("throughput", "arrivals", "alone", "prefix", "cold", "invariance")
 JSON, PAGE = "results.json", "README.md"
 
 
@@ -29,7 +30,7 @@ def described(settings: Settings) -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in names},
-        "load_before": os.getloadavg()[0],
+        "load_before": round(os.getloadavg()[0], 2),
         "model": settings.model.name,
         "rounds": settings.rounds,
     }
@@ -54,13 +55,14 @@ def write(folder: Path, about: dict[str, Any], results: list[Result], failures: 
     for name, told in failures.items():
         kept[name] = {"about": about, "failed": told}
     (folder / JSON).write_text(json.dumps(kept, indent=1) + "\n")
-    (folder / PAGE).write_text(page(kept))
+    (folder / PAGE).write_text(page(read(folder)))
 
 
 def read(folder: Path) -> dict[str, Any]:
     """Return the results that a folder holds, by name."""
     path = folder / JSON
-    return json.loads(path.read_text()) if path.is_file() else {}
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    return {name: found[name] for name in NAMES if name in found}
 
 
 def _as_json(result: Result) -> dict[str, Any]:
@@ -89,12 +91,18 @@ def page(results: dict[str, Any]) -> str:
         lines += ["| " + " | ".join(found["columns"]) + " |", "|" + "---|" * len(found["columns"])]
         lines += ["| " + " | ".join(row) + " |" for row in found["rows"]]
         lines += ["", *(f"- {note}" for note in [*found["notes"], _about(found["about"])]), ""]
-        for picture in PICTURES.get(name, ()):
-            lines += [f"![{found['title']}]({picture})", ""]
+        for picture, shown in PICTURES.get(name, {}).items():
+            lines += [f"![{shown}]({picture})", ""]
     return "\n".join(lines)
 
 
-PICTURES = {"throughput": ("throughput.png", "first-token.png"), "arrivals": ("arrivals.png",)}
+PICTURES = {
+    "throughput": {
+        "throughput.png": "Tokens a second of all runs together, against how many there are",
+        "first-token.png": "Seconds to the first token, against how many runs there are",
+    },
+    "arrivals": {"arrivals.png": "Mean seconds to the first token, against how many requests arrive in a second"},
+}
 
 
 def _number(aim: Aim) -> str:
@@ -105,5 +113,6 @@ def _about(about: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
         f"{about['date']}, {about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB; {about['model']}; "
-        f"{about['rounds']} rounds; Python {about['python']}, {versions}."
+        f"{about['rounds']} rounds; "
+        f"load before {about['load_before']}; Python {about['python']}, {versions}."
     )
