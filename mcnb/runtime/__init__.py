@@ -30,7 +30,8 @@
 ``deadline``      a run's time limit, which stands still meanwhile
 ``execution``     the execution of a run
 ``runtime``       Runtime: owns the loaded models and the event loop of the runs
-``compose``       Compose: a Document with a Runtime, what ``mcnb.load`` returns; Offering: what it offers
+``offering``      Offering: what can be done with compose files, whoever computes
+``compose``       Compose: a Document with a Runtime, what ``mcnb.load`` returns
 ``opening``       opening a compose file: ``mcnb.load``
 ``batch``         Batch: one workflow for many rows
 ``batch_row``     BatchRow: one of them
@@ -48,9 +49,10 @@
 """
 
 from mcnb.runtime.batch import Batch
-from mcnb.runtime.compose import Compose, Offering
+from mcnb.runtime.compose import Compose
 from mcnb.runtime.events import Event
 from mcnb.runtime.interruption import Interruption
+from mcnb.runtime.offering import Offering
 from mcnb.runtime.opening import load
 from mcnb.runtime.record import Record
 from mcnb.runtime.run import Run, State
