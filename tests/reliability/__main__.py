@@ -20,7 +20,10 @@ SCRIPTS = {
     "R7": ("r07_fuzzed_requests", 10_000),
     "R10": ("r10_leaving", 200),
     "R11": ("r11_loop_lag", 20),
+    "R12": ("r12_reproducibility", 1000),
     "R13": ("r13_cold_requests", 5),
+    "R14": ("r14_memory_estimate", 8),
+    "R15": ("r15_load_unload", 200),
     "R16": ("r16_stillborn_kernels", 10),
 }
 

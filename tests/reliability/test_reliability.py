@@ -15,7 +15,10 @@ from . import (
     r07_fuzzed_requests,
     r10_leaving,
     r11_loop_lag,
+    r12_reproducibility,
     r13_cold_requests,
+    r14_memory_estimate,
+    r15_load_unload,
     r16_stillborn_kernels,
 )
 from .caller import faults_in, text_of
@@ -28,7 +31,10 @@ SMALL: list[tuple[ModuleType, int]] = [
     (r04_server_kills, 2),
     (r07_fuzzed_requests, 2_000),
     (r10_leaving, 6),
+    (r12_reproducibility, 12),
     (r13_cold_requests, 1),
+    (r14_memory_estimate, 1),
+    (r15_load_unload, 8),
     (r16_stillborn_kernels, 2),
 ]
 

@@ -1,4 +1,4 @@
-"""More tiny models, of families that attend, count places or multiply in ways of their own. All speak Llama's tokens."""
+"""More tiny models, of families that attend, count places or multiply in their own ways; all speak Llama's tokens."""
 
 from __future__ import annotations
 

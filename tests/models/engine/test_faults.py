@@ -41,7 +41,7 @@ def test_one_fails_and_the_others_go_on(
     good = [submit(owner, GOOD), submit(owner, GOOD)]
     bad = submit(owner, BAD, _raise(error) if where == "on_text" else lambda text, tokens: None)
     held.gate.open()
-    with pytest.raises(McnbError, match="as planned|memory"):
+    with pytest.raises(McnbError, match=r"as planned|memory"):
         bad.future.result(20)
     assert [texts(one) for one in good] == [expected] * 2
     monkeypatch.undo()
@@ -112,7 +112,8 @@ def test_memory_that_lacks_once_is_taken_from_the_prefixes(owner: ModelOwner, mo
     long = Ask(LONG)
     expected = texts(submit(owner, long))
     engine_batch = owner._engine.batch
-    assert engine_batch is not None and engine_batch.prefixes.memory
+    assert engine_batch is not None
+    assert engine_batch.prefixes.memory
     own, failed = Forward.__call__, threading.Event()
 
     def once(self: Forward, *given: Any) -> Any:
@@ -142,7 +143,7 @@ def test_memory_that_always_lacks_is_told(owner: ModelOwner, monkeypatch: pytest
 def test_what_can_never_fit_is_refused_with_the_sum(owner: ModelOwner, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = texts(submit(owner, GOOD))
     monkeypatch.setattr(batch_module, "free_memory", lambda device: 100_000)
-    with pytest.raises(OutOfMemoryError, match="tokens need .* GB for keys and values") as caught:
+    with pytest.raises(OutOfMemoryError, match=r"tokens need .* GB for keys and values") as caught:
         submit(owner, Ask("Once", user={"max_output_length": 400})).future.result(20)
     assert "would fit" in str(caught.value.hint)
     assert texts(submit(owner, GOOD)) == expected
