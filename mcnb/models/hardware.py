@@ -9,6 +9,7 @@ from typing import Any
 
 from mcnb.errors import UnsupportedModelError
 from mcnb.models.measurements import measured_once
+from mcnb.models.quantizing import COMPUTES_IN
 
 DECODE_LOSS = 1.25
 """On a CPU, bfloat16 is taken when one decode step takes at most this many times a float32 step..."""
@@ -26,7 +27,7 @@ class Placement:
     device : str
         ``cpu``, ``cuda:0``, ``mps``.
     dtype : str
-        ``float32``, ``float16`` or ``bfloat16``.
+        Of the weights: ``float32``, ``float16``, ``bfloat16`` or ``int8``.
     reason : str
         Why this dtype, in a few words.
     """
@@ -35,6 +36,11 @@ class Placement:
     dtype: str
     reason: str
 
+    @property
+    def computes_in(self) -> str:
+        """The dtype of what is multiplied with the weights."""
+        return COMPUTES_IN if self.dtype == "int8" else self.dtype
+
 
 def choose(device: str, precision: str, stored_dtype: str) -> Placement:
     """Choose device and dtype for a model.
@@ -42,16 +48,24 @@ def choose(device: str, precision: str, stored_dtype: str) -> Placement:
     Parameters
     ----------
     device, precision : str
-        As in the document; ``auto`` leaves the choice here.
+        As in the document; ``auto`` leaves the choice here. The precision is ``int8`` where the document says
+        ``quantization: int8``.
     stored_dtype : str
         The dtype of the weights on disk.
 
     Raises
     ------
     UnsupportedModelError
-        When the document names a device this machine does not have.
+        When the document names a device this machine does not have, or one without the precision.
     """
     found = choose_device(device)
+    if precision == "int8":
+        if found != "cpu":
+            raise UnsupportedModelError(
+                f"'quantization: int8' is not supported on {found} yet, only on the CPU",
+                hint="say 'device: cpu', or leave 'quantization' out",
+            )
+        return Placement(found, precision, f"asked for by the document; computes in {COMPUTES_IN}")
     if precision != "auto":
         return Placement(found, precision, "asked for by the document")
     kind = found.partition(":")[0]

@@ -16,6 +16,7 @@ from mcnb.models.hardware import Placement
 from mcnb.models.loaded import LoadedModel, check_before_layers, find_context_length
 from mcnb.models.model_files import safetensors_header
 from mcnb.models.progress import Progress, Report, Throttled
+from mcnb.models.quantizing import quantize
 from mcnb.models.snapshot import CONFIG, Snapshot
 
 _OTHER_TASKS = re.compile(r"For(?!CausalLM|ConditionalGeneration)[A-Z]\w*$")
@@ -67,6 +68,10 @@ def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: 
         control.check()
         tell(Progress("load", snapshot.name, done, total, "weights"))
 
+    def quantized(done: int, total: int) -> None:
+        control.check()
+        tell(Progress("load", snapshot.name, done, total, "matrices quantized"))
+
     with in_our_words(snapshot, CONFIG):
         config = read_config(transformers, snapshot)
     with weights_progress(progress, control):
@@ -74,8 +79,10 @@ def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: 
         with in_our_words(snapshot, "tokenizer"):
             tokenizer = _tokenizer(transformers, snapshot)
         with in_our_words(snapshot, "weights"):
-            model = _model(transformers, config, snapshot, getattr(torch, placement.dtype))
+            model = _model(transformers, config, snapshot, getattr(torch, placement.computes_in))
             control.check()
+            if placement.dtype == "int8":
+                quantize(model, snapshot.name, quantized)
             model.to(placement.device)
     defaults, model.generation_config = model.generation_config, transformers.GenerationConfig()
     loaded = LoadedModel(

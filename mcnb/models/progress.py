@@ -23,7 +23,7 @@ class Progress:
     done, total : int
         Amounts in `unit`; a total of 0 is unknown.
     unit : str
-        ``bytes``, ``tensors`` or ``weights``.
+        ``bytes``, ``tensors``, ``weights`` or ``matrices quantized``.
     """
 
     stage: Stage

@@ -15,6 +15,7 @@ from mcnb.compose.schema import Action, Component, ComponentJob, ForEachJob, OnD
 from mcnb.compose.schema.job import Call
 from mcnb.errors import NotSupportedError, UnsupportedModelError
 from mcnb.models.cache import ModelSpec
+from mcnb.models.quantizing import COMPUTES_IN
 from mcnb.runtime.wording import part_name
 
 NOT_YET = "remove it, or wait for a version of mcnb that runs it"
@@ -144,11 +145,24 @@ def _unsupported(component: Component) -> str | None:
     """Return what this version cannot run of a component, if anything."""
     asked = {
         f"driver: {component.driver}": component.driver != "huggingface",
-        "quantization": component.quantization is not None,
+        **_unsupported_quantization(component),
         "peft_adapters": bool(component.peft_adapters),
     }
     return next((name for name, used in asked.items() if used), None)
 
 
+def _unsupported_quantization(component: Component) -> dict[str, bool]:
+    asked, precision = component.quantization, component.precision
+    if asked is None:
+        return {}
+    return {
+        f"quantization: {asked.type}": asked.type != "int8",
+        "quantization with double_quant": asked.double_quant,
+        f"quantization: int8 with compute_dtype: {asked.compute_dtype}": asked.compute_dtype not in (None, COMPUTES_IN),
+        f"quantization: int8 with precision: {precision}": precision not in ("auto", COMPUTES_IN),
+    }
+
+
 def _spec(component: Component, folder: Path) -> ModelSpec:
-    return ModelSpec(component.model, folder, component.device, component.precision, component.allow_pickle)
+    precision = component.precision if component.quantization is None else component.quantization.type
+    return ModelSpec(component.model, folder, component.device, precision, component.allow_pickle)
