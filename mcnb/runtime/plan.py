@@ -20,6 +20,8 @@ from mcnb.runtime.wording import part_name
 
 NOT_YET = "remove it, or wait for a version of mcnb that runs it"
 
+_WHOLE = "say 'quantization: int8', which computes in bfloat16, with no other setting of it; or leave it out"
+
 MODEL_PACKAGES = ("torch", "transformers", "huggingface_hub", "safetensors", "filelock", "psutil", "tqdm")
 """What every model needs beyond what reading a document needs."""
 
@@ -137,7 +139,8 @@ def check_installed() -> None:
 def _step(document: Document, job: ComponentJob | ForEachJob) -> Step:
     component, action = document.called(job.do if isinstance(job, ForEachJob) else job)
     if found := _unsupported(component):
-        raise NotSupportedError(f"{part_name('component', component.id)}: '{found}' is not supported yet", hint=NOT_YET)
+        hint = _WHOLE if found.startswith("quantization") else NOT_YET
+        raise NotSupportedError(f"{part_name('component', component.id)}: '{found}' is not supported yet", hint=hint)
     return Step(job, component, action)
 
 
