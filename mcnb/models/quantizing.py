@@ -68,7 +68,7 @@ def _int8_linear() -> Any:
     """Return the class of the modules: made when torch is there."""
     import torch
 
-    class Int8Linear(torch.nn.Module):
+    class Int8Linear(torch.nn.Module):  # type: ignore[misc]
         """A matrix of whole numbers. Each row of what it gets comes out the same whatever the others are."""
 
         def __init__(self, weight: Any, bias: Any) -> None:

@@ -164,3 +164,13 @@ def test_free_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (1000 + number, 5000))
     assert free_memory("cuda:1") == 1001
     assert free_memory("cuda") == 1000
+
+
+def test_eight_bits_are_chosen_only_where_asked_for(machine: Machine) -> None:
+    machine(cost=(0.5, 0.5))
+    assert choose("auto", "auto", "bfloat16").computes_in == "bfloat16"
+    found = choose("auto", "int8", "float32")
+    assert (found.device, found.dtype, found.computes_in) == ("cpu", "int8", "bfloat16")
+    machine(mps=True)
+    with pytest.raises(UnsupportedModelError, match="int8"):
+        choose("auto", "int8", "float32")
