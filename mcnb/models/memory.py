@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ _FILES = {
     "v1": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
 """The limit, what is used, and the line of ``memory.stat`` with what the system gives back when asked."""
+
+_M_MMAP_THRESHOLD = -3
+_OF_THEIR_OWN = 1_000_000
 
 
 def free_memory(device: str = "cpu") -> int:
@@ -62,3 +66,16 @@ def _groups() -> Iterator[tuple[str, Path]]:
             while folder != root:
                 yield version, folder
                 folder = folder.parent
+
+
+def return_freed_memory() -> None:
+    """Have glibc give large pieces pages of their own, which go back to the system with them; from now on.
+
+    Otherwise weights share heaps with smaller things, and a hundred megabytes of holes stay when a model leaves.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, _OF_THEIR_OWN)
