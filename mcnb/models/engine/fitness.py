@@ -19,7 +19,7 @@ _CLOSE = 0.05
 _NOISE = 2.0
 """And relative to how far the model's own are apart, when it computes the same in one pass and in two."""
 
-_WAY = 2
+_WAY = 3
 """Of computing; a higher one has all models tried out anew."""
 
 _FIRST, _SECOND = 9, 5

@@ -7,6 +7,7 @@ two on. Which multiple that is here is found out with the model's own matrices, 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,8 @@ MOST_TOKENS = 512
 MOST_ROWS = 64
 """Of which the vocabulary's scores are computed in one pass."""
 
-_TILES = (4, 8, 16, 32)
-"""Not 1 or 2: so few rows come out otherwise now and then, too seldom for a few tries to show it."""
+_TILES = (2, 4, 8, 16, 32)
+"""Not 1: sums over a single row are taken in another order too, in every norm."""
 
 _FIXED = 64
 
@@ -58,7 +59,7 @@ def knows_all_weights(model: Any) -> bool:
 
 
 def _is_matrix(module: Any) -> bool:
-    return type(module).__name__ in ("Linear", "Conv1D") and getattr(module, "weight", None) is not None
+    return type(module).__name__ in ("Linear", "Conv1D", "Int8Linear") and getattr(module, "weight", None) is not None
 
 
 def _looks_up(module: Any) -> bool:
@@ -97,16 +98,35 @@ def _same(module: Any, tile: int, most: int) -> bool:
     """Whether each row comes out the same in every multiple of the tile, wherever it stands."""
     import torch
 
-    weight = module.weight
-    inputs = weight.shape[0] if type(module).__name__ == "Conv1D" else weight.shape[1]
-    count = max(16, tile)
-    generator = torch.Generator().manual_seed(0)
-    given = torch.randn(count, inputs, generator=generator).to(weight.device, weight.dtype)
-    alone = torch.cat([module(given[None, at : at + tile])[0] for at in range(0, count, tile)])
+    module, given = _revealing(module, max(16, tile))
+    alone = torch.cat([module(given[None, at : at + tile])[0] for at in range(0, len(given), tile)])
     sizes = sorted({min(most, tile * times) for times in (1, 2, 3, 4, 5, 8, 13, 16)} | {tile * 9, most // 2, most})
     for size in (size for size in sizes if size <= most and size % tile == 0):
         for shift in (0, 1, 7):
-            order = (torch.arange(size, device=weight.device) + shift) % count
+            order = (torch.arange(size, device=given.device) + shift) % len(given)
             if not torch.equal(module(given[order][None])[0], alone[order]):
                 return False
     return True
+
+
+def _revealing(module: Any, rows: int) -> tuple[Any, Any]:
+    """Return a copy of a matrix and rows, chosen so that the order in which their products are added up shows.
+
+    Rounding to bfloat16 hides the last bits of most sums, and one in many thousands shows another order. So half of the
+    products are large ones that cancel each other: what they leave behind of the small ones depends on the order.
+    """
+    import torch
+
+    made = copy.deepcopy(module)
+    weight = made.weight.data.t() if type(module).__name__ == "Conv1D" else made.weight.data
+    inputs = weight.shape[1]
+    generator = torch.Generator().manual_seed(0)
+    places = torch.randperm(inputs, generator=generator).to(weight.device)
+    large, against = places[: inputs // 4], places[inputs // 4 : 2 * (inputs // 4)]
+    weight[:, against] = weight[:, large]
+    width = weight.dtype if weight.is_floating_point() else made.scales.dtype
+    given = torch.randn(rows, inputs, generator=generator)
+    given[:, large.cpu()] *= 1000
+    given = given.to(weight.device, width)
+    given[:, against] = -given[:, large]
+    return made, given
