@@ -43,8 +43,10 @@ check: lint types layers test
 notebooks: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.notebooks.regenerate
 
+# BENCH takes its options: --only NAME, --rounds N, --peer PYTHON, --llama-cpp PYTHON (other tools' own environments).
 bench: $(VENV)/.dev
-	$(VENV)/bin/python -m tests.benchmarks.overhead
+	$(PIP) install --quiet -c constraints.txt -e '.[bench]'
+	$(VENV)/bin/python -m tests.benchmarks $(BENCH)
 
 # Every promise about lost runs, crashes and load, in full. A few rounds of each are part of `make test`.
 reliability: $(VENV)/.dev

@@ -18,6 +18,8 @@ _FILES = {
 
 _M_MMAP_THRESHOLD = -3
 _OF_THEIR_OWN = 1_000_000
+_SHARED = 32 << 20
+"""The most that glibc itself comes to."""
 
 
 def free_memory(device: str = "cpu") -> int:
@@ -68,14 +70,23 @@ def _groups() -> Iterator[tuple[str, Path]]:
                 folder = folder.parent
 
 
-def return_freed_memory() -> None:
-    """Have glibc give large pieces pages of their own, which go back to the system with them; from now on.
+@contextlib.contextmanager
+def pages_of_their_own() -> Iterator[None]:
+    """Within the block, glibc gives large pieces pages of their own, which go back to the system with them.
 
-    Otherwise weights share heaps with smaller things, and a hundred megabytes of holes stay when a model leaves.
+    Otherwise weights share heaps with smaller things, and a hundred megabytes of holes stay when a model leaves. It is
+    for loading alone: what a forward pass takes and frees again would cost new pages each time.
     """
+    mallopt = None
     if sys.platform == "linux":
         import ctypes
 
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, _OF_THEIR_OWN)
+    if mallopt is None:
+        yield
+        return
+    mallopt(_M_MMAP_THRESHOLD, _OF_THEIR_OWN)
+    try:
+        yield
+    finally:
+        mallopt(_M_MMAP_THRESHOLD, _SHARED)
