@@ -102,6 +102,7 @@ class Session:
                 run_id=run_id,
                 keep=False,
                 max_output_tokens=message.get("max_output_tokens"),
+                priority=message.get("priority", "interactive"),
             )
         except McnbError as error:
             self._refuse(run_id, error, secrets)

@@ -83,6 +83,7 @@ async def _work(
         folder=document.folder,
         secrets=secrets,
         pins=order.pins,
+        priority=order.priority,
         shown=shown(plan),
         streamed=streamed(plan),
     )

@@ -16,6 +16,7 @@ from mcnb.models.cache import ModelCache
 from mcnb.models.chat import Conversation, Prompt
 from mcnb.models.control import Control
 from mcnb.models.parameters import Origin
+from mcnb.models.request import Priority
 from mcnb.runtime.calls import ActionCall, JobInputs, render_calls
 from mcnb.runtime.generations import Place, begin_record, complete_record, note_prompt
 from mcnb.runtime.group import at_once, in_order
@@ -40,6 +41,8 @@ class ComponentJobs:
         Blackened in records.
     pins : mapping of str to Pin
         By job id, for a repeated run.
+    priority : str
+        Of its generations.
     shown : collection of str
         The jobs whose pieces are the run's text so far.
     streamed : collection of str
@@ -54,6 +57,7 @@ class ComponentJobs:
         folder: Path,
         secrets: tuple[str, ...],
         pins: Mapping[str, Pin],
+        priority: Priority,
         shown: Collection[str],
         streamed: Collection[str],
     ) -> None:
@@ -62,6 +66,7 @@ class ComponentJobs:
         self.folder = folder
         self.secrets = secrets
         self.pins = pins
+        self.priority = priority
         self.shown = shown
         self.streamed = streamed
 
@@ -160,6 +165,7 @@ class ComponentJobs:
             control=run.control,
             on_text=on_text,
             on_prompt=on_prompt,
+            priority=self.priority,
             reproducible=step.component.reproducible,
         )
         run.record.generations.append(record)

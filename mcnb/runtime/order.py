@@ -6,11 +6,12 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from mcnb.compose import Document, check_input
 from mcnb.errors import InvalidInputError
 from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
+from mcnb.models.request import Priority
 from mcnb.runtime.plan import Pin, Plan, check_installed, make_plan
 from mcnb.runtime.provenance import describe_document
 from mcnb.runtime.record import Answer, Record, Way
@@ -45,6 +46,8 @@ class Order:
         Of the run; a fresh one when not given.
     max_output_tokens : int or None
         New tokens that each generation is allowed at most.
+    priority : str
+        Of its generations: ``interactive``, ``api`` or ``bulk``. It changes when they are computed, and no text.
     """
 
     plan: Plan
@@ -58,6 +61,7 @@ class Order:
     ways: tuple[Way, ...] = ()
     run_id: str | None = None
     max_output_tokens: int | None = None
+    priority: Priority = "interactive"
 
     def record(self) -> Record:
         """Return the record of a new run."""
@@ -86,6 +90,7 @@ def make_order(
     ways: tuple[Way, ...] = (),
     run_id: str | None = None,
     max_output_tokens: int | None = None,
+    priority: Priority = "interactive",
 ) -> Order:
     """Check what a caller wants of a run.
 
@@ -98,6 +103,8 @@ def make_order(
         raise InvalidInputError(f"timeout has to be more than 0 seconds, got {timeout:g}")
     if max_output_tokens is not None and max_output_tokens < 1:
         raise InvalidInputError(f"max_output_tokens has to be 1 or more, got {max_output_tokens}")
+    if priority not in get_args(Priority):
+        raise InvalidInputError(f"priority has to be one of {', '.join(get_args(Priority))}, got {priority!r}")
     chosen = document.workflow(workflow)
     values = check_input(document.inputs(workflow), input)
     plan = make_plan(document, chosen)
@@ -114,6 +121,7 @@ def make_order(
         ways,
         run_id,
         max_output_tokens,
+        priority,
     )
 
 

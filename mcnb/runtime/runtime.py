@@ -14,6 +14,7 @@ from mcnb.compose import Document, Environment, document_from_source
 from mcnb.models.cache import ModelCache, shared_cache
 from mcnb.models.parameters import check_parameters
 from mcnb.models.progress import no_report
+from mcnb.models.request import Priority
 from mcnb.runtime.batch import Batch
 from mcnb.runtime.batch_row import BatchRow
 from mcnb.runtime.execution import execute
@@ -74,6 +75,7 @@ class Runtime:
         run_id: str | None = None,
         keep: bool = True,
         max_output_tokens: int | None = None,
+        priority: Priority = "interactive",
     ) -> Run:
         """Start a run and return it at once.
 
@@ -99,6 +101,8 @@ class Runtime:
             Whether it is one of ``runs``.
         max_output_tokens : int, optional
             New tokens that each of its generations is allowed at most, whatever the document and `parameters` say.
+        priority : str
+            Which of the generations that wait for a model go first: ``interactive``, then ``api``, then ``bulk``.
 
         Returns
         -------
@@ -123,6 +127,7 @@ class Runtime:
             timeout=timeout,
             run_id=run_id,
             max_output_tokens=max_output_tokens,
+            priority=priority,
         )
         return self._take(order, keep=keep)
 
@@ -161,7 +166,7 @@ class Runtime:
 
         def start(row: BatchRow) -> Run:
             own = {**overrides, "seed": row.seed} if "seed" in overrides else overrides
-            return self._started(Order(plan, row.input, own, row.seed, described))
+            return self._started(Order(plan, row.input, own, row.seed, described, priority="bulk"))
 
         made = Batch(values, chosen, inputs.names, start, self._schedule)
         with self._lock:

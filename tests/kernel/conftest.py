@@ -14,7 +14,7 @@ import pytest
 from mcnb.compose import Document, load_document
 from mcnb.kernel.host import Host
 from mcnb.runtime import Runtime
-from tests.support.runs import FIRST_LINE, document, gate, home, models, own_threads, runtime  # noqa: F401
+from tests.support.runs import FIRST_LINE, document, gate, home, models, own_threads, runtime, taken  # noqa: F401
 
 PATIENCE = 60
 

@@ -14,6 +14,7 @@ from mcnb.compose import Environment, load_document
 from mcnb.kernel import session
 from mcnb.kernel.documents import MOST, Documents
 from mcnb.kernel.host import Host
+from mcnb.models.request import Priority
 from mcnb.runtime import Runtime
 from tests.kernel.conftest import Server, ended, loaded, text_of
 from tests.support.runs import FIRST_LINE, Gate, Models, document
@@ -85,6 +86,20 @@ def test_a_cap_and_parameters_arrive(server: Server, models: Models) -> None:
     record = server.ended("r1")["record"]
     assert record["generations"][0]["output_budget"] == 3
     assert record["parameters"]["max_output_length"] == 40
+
+
+def test_a_priority_arrives(server: Server, models: Models, taken: list[Priority]) -> None:
+    for name in ("bulk", "api"):
+        server.run(name, loaded(models.poet, max_output_length=1), priority=name)
+        assert server.ended(name)["state"] == "completed"
+    server.run("r3", loaded(models.poet, max_output_length=1))
+    server.ended("r3")
+    assert taken == ["bulk", "api", "interactive"]
+
+
+def test_a_priority_that_is_none_is_refused(server: Server, models: Models) -> None:
+    server.run("r1", loaded(models.poet), priority="soon")
+    assert "priority has to be one of" in server.reply("refused")["error"]["message"]
 
 
 def test_cancelling(server: Server, models: Models) -> None:

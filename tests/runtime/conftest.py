@@ -7,7 +7,7 @@ import pytest
 
 from mcnb.models.cache import ModelCache
 from mcnb.runtime import Runtime
-from tests.support.runs import compose, gate, home, models, runtime  # noqa: F401
+from tests.support.runs import compose, gate, home, models, runtime, taken  # noqa: F401
 from tests.support.workflows import Clock
 
 

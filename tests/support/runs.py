@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mcnb.models.cache import ModelCache
+from mcnb.models.request import Priority
 from mcnb.runtime import Compose, Event, Run, Runtime, load
 
 from .texts import POEM, POEM_ZH
@@ -102,6 +103,23 @@ def compose(runtime: Runtime) -> Callable[..., Compose]:
         return load(text=document(model, **action), runtime=runtime)
 
     return make
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[Priority]:
+    """The priorities of the generations that model owners have taken."""
+    from mcnb.models.owner import ModelOwner
+
+    found: list[Priority] = []
+    submit = ModelOwner.submit
+
+    def noted(self: Any, *args: Any, **said: Any) -> Any:
+        generation = submit(self, *args, **said)
+        found.append(generation.priority)
+        return generation
+
+    monkeypatch.setattr(ModelOwner, "submit", noted)
+    return found
 
 
 class Gate:
