@@ -6,6 +6,7 @@ years.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from pathlib import Path
@@ -52,6 +53,15 @@ def unusable(error: Exception, path: Path) -> McnbError:
             hint="it has been left as it is: restore it, move it away, or choose another place",
         ),
         error,
+    )
+
+
+def cannot_open(path: Path, error: OSError) -> DiskFullError | InvalidInputError:
+    """Return the error of mcnb for a file that the system does not open."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"there is no room on the disk for the run database {path}", hint="free some space")
+    return InvalidInputError(
+        f"the run database {path} cannot be opened: {error.strerror}", hint="give it a place that can be written"
     )
 
 

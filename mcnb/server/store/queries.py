@@ -90,12 +90,6 @@ def unfinished(connection: sa.Connection) -> list[StoredRun]:
     ]
 
 
-def document_by_digest(connection: sa.Connection, digest: str) -> StoredDocument:
-    """Return a document; where two folders hold the same content, the one that was stored last."""
-    chosen = sa.select(DOCUMENTS).where(DOCUMENTS.c.digest == digest).order_by(DOCUMENTS.c.number.desc()).limit(1)
-    return _document(connection.execute(chosen).first(), f"there is no document {digest}")
-
-
 def document_of_run(connection: sa.Connection, run_id: str) -> StoredDocument:
     """Return the document that a run was made from."""
     chosen = sa.select(DOCUMENTS).join(RUNS, RUNS.c.document == DOCUMENTS.c.number).where(RUNS.c.id == run_id)

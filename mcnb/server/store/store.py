@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,10 +13,10 @@ from typing import Any, TypeAlias, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from mcnb.errors import DiskFullError, InvalidInputError, ServerStoppingError
+from mcnb.errors import ServerStoppingError
 from mcnb.server.store import changes, queries
 from mcnb.server.store.database import prepare, reading_engine
-from mcnb.server.store.failures import failure, unusable
+from mcnb.server.store.failures import cannot_open, failure, unusable
 from mcnb.server.store.lock import FileLock
 from mcnb.server.store.rows import STATES, TERMINAL, Finish, NewRun, StoredDocument, StoredRun
 from mcnb.server.store.writer import Wait, Writer
@@ -75,13 +74,13 @@ class RunStore:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = FileLock(path)
         except OSError as error:
-            raise _cannot_open(path, error) from error
+            raise cannot_open(path, error) from error
         try:
             store_id = prepare(path)
             return cls(path, lock, store_id, Writer(path, wait=wait), clock)
         except OSError as error:
             lock.release()
-            raise _cannot_open(path, error) from error
+            raise cannot_open(path, error) from error
         except (sqlite3.Error, DBAPIError) as error:
             lock.release()
             raise unusable(error, path) from error
@@ -221,10 +220,6 @@ class RunStore:
         """Return the runs that are not finished, in the order of acceptance."""
         return await self._read(queries.unfinished)
 
-    async def document(self, digest: str) -> StoredDocument:
-        """Return a document; where two folders hold the same content, the one that was stored last."""
-        return await self._read(partial(queries.document_by_digest, digest=digest))
-
     async def document_of(self, run_id: str) -> StoredDocument:
         """Return the document that a run was made from."""
         return await self._read(partial(queries.document_of_run, run_id=run_id))
@@ -247,11 +242,3 @@ class RunStore:
             if reason is error:
                 raise
             raise reason from error
-
-
-def _cannot_open(path: Path, error: OSError) -> DiskFullError | InvalidInputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"there is no room on the disk for the run database {path}", hint="free some space")
-    return InvalidInputError(
-        f"the run database {path} cannot be opened: {error.strerror}", hint="give it a place that can be written"
-    )
