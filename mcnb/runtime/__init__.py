@@ -29,7 +29,9 @@
 ``pauses``        where the jobs of a run wait for a person
 ``deadline``      a run's time limit, which stands still meanwhile
 ``execution``     the execution of a run
-``runtime``       Runtime: owns the loaded models and the event loop of the runs
+``runtime``       Runtime: owns the loaded models and takes the runs
+``loop_thread``   the event loop of the runs
+``default``       the Runtime of this process
 ``offering``      Offering: what can be done with compose files, whoever computes
 ``compose``       Compose: a Document with a Runtime, what ``mcnb.load`` returns
 ``opening``       opening a compose file: ``mcnb.load``
@@ -50,13 +52,14 @@
 
 from mcnb.runtime.batch import Batch
 from mcnb.runtime.compose import Compose
+from mcnb.runtime.default import default_runtime
 from mcnb.runtime.events import Event
 from mcnb.runtime.interruption import Interruption
 from mcnb.runtime.offering import Offering
 from mcnb.runtime.opening import load
 from mcnb.runtime.record import Record
 from mcnb.runtime.run import Run, State
-from mcnb.runtime.runtime import Runtime, default_runtime
+from mcnb.runtime.runtime import Runtime
 from mcnb.runtime.status import Status
 
 __all__ = [

@@ -7,11 +7,12 @@ from typing import Any
 
 from mcnb.compose import Document, Environment
 from mcnb.runtime.batch import Batch
+from mcnb.runtime.default import default_runtime
 from mcnb.runtime.offering import Offering
 from mcnb.runtime.record import Record
 from mcnb.runtime.rows import Source
 from mcnb.runtime.run import Run
-from mcnb.runtime.runtime import Runtime, default_runtime
+from mcnb.runtime.runtime import Runtime
 from mcnb.runtime.wording import workflow_name
 
 

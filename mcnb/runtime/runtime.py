@@ -6,7 +6,7 @@ import asyncio
 import threading
 import weakref
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mcnb.models.request import Priority
 from mcnb.runtime.batch import Batch
 from mcnb.runtime.batch_row import BatchRow
 from mcnb.runtime.execution import execute
+from mcnb.runtime.loop_thread import LoopThread
 from mcnb.runtime.order import Order, make_order, with_seed
 from mcnb.runtime.pauses import check_answered
 from mcnb.runtime.plan import Pin, check_installed, make_plan, preloaded
@@ -52,8 +53,7 @@ class Runtime:
         self._runs: deque[Run] = deque(maxlen=HISTORY)
         self._unlisted: weakref.WeakSet[Run] = weakref.WeakSet()
         self._batches: weakref.WeakSet[Batch] = weakref.WeakSet()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._loop = LoopThread()
         self._lock = threading.Lock()
 
     @property
@@ -168,7 +168,7 @@ class Runtime:
             own = {**overrides, "seed": row.seed} if "seed" in overrides else overrides
             return self._started(Order(plan, row.input, own, row.seed, described, priority="bulk"))
 
-        made = Batch(values, chosen, inputs.names, start, self._schedule)
+        made = Batch(values, chosen, inputs.names, start, self._loop.schedule)
         with self._lock:
             self._batches.add(made)
         return made
@@ -195,18 +195,16 @@ class Runtime:
         source = without_blackened(record.document["source"])
         document = document_from_source(source, Path(record.document["folder"]), environment)
         pins = {item.job: Pin(item.model["revision"], item.device, item.dtype, item.now) for item in record.generations}
-        overrides = check_parameters(record.parameters)
-        answers = tuple(record.answers)
         return self._take(
             make_order(
                 document,
                 record.workflow,
                 record.input,
-                overrides,
+                check_parameters(record.parameters),
                 record.seed,
                 timeout=timeout,
                 pins=pins,
-                answers=answers,
+                answers=tuple(record.answers),
                 ways=tuple(record.ways),
                 max_output_tokens=record.max_output_tokens,
             )
@@ -224,13 +222,8 @@ class Runtime:
 
     def _started(self, order: Order, run: Run | None = None) -> Run:
         run = Run(order.record()) if run is None else run
-        self._schedule(execute(run, order, self.cache, self._sleep))
+        self._loop.schedule(execute(run, order, self.cache, self._sleep))
         return run
-
-    def _schedule(self, working: Coroutine[Any, Any, None]) -> None:
-        with self._lock:
-            loop = self._started_loop()
-        asyncio.run_coroutine_threadsafe(working, loop)
 
     def preload(self, document: Document) -> None:
         """Begin to load the models of components that say ``preload: true``; never blocks.
@@ -249,33 +242,10 @@ class Runtime:
         for batch in batches:
             batch.wait()
         with self._lock:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+            end_loop = self._loop.let_go()
             runs = (*self._runs, *self._unlisted)
         for run in runs:
             run.cancel()
         for run in runs:
             run.wait()
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
-
-    def _started_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="mcnb-runtime", daemon=True)
-            self._thread.start()
-        return self._loop
-
-
-_default: Runtime | None = None
-_default_lock = threading.Lock()
-
-
-def default_runtime() -> Runtime:
-    """Return the Runtime of this process."""
-    global _default
-    with _default_lock:
-        if _default is None:
-            _default = Runtime()
-        return _default
+        end_loop()

@@ -22,7 +22,7 @@ PATIENCE = 60
 def test_cancel_while_pending(compose: Make, models: Models, gate: Gate) -> None:
     loaded = compose(models.poet)
     ends_well(loaded)
-    loop = loaded.runtime._loop
+    loop = loaded.runtime._loop.loop
     assert loop is not None
     loop.call_soon_threadsafe(gate.stop_here)
     assert gate.reached.wait(PATIENCE)

@@ -190,7 +190,7 @@ class Clock:
 
     def __init__(self, runtime: Runtime) -> None:
         self._ahead = 0.0
-        self._loop = runtime._started_loop()
+        self._loop = runtime._loop.started()
         real = self._loop.time
         self._loop.time = lambda: real() + self._ahead  # type: ignore[method-assign]
 

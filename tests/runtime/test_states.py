@@ -100,7 +100,7 @@ def test_the_history_is_bounded(runtime: Runtime, compose: Make, monkeypatch: py
 def test_closing_a_runtime_cancels_what_runs_and_ends_its_thread(compose: Make, models: Models) -> None:
     loaded = compose(models.endless)
     run = loaded.submit(prompt=FIRST_LINE)
-    thread = loaded.runtime._thread
+    thread = loaded.runtime._loop.thread
     assert thread is not None
     loaded.runtime.close()
     assert run.state == "cancelled"
