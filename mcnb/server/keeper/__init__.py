@@ -11,6 +11,7 @@
 ``keeping``   the unfinished runs, each until its end is stored
 ``waiting``   the runs that wait, and whose turn it is
 ``handing``   handing them to kernels
+``ordering``  what a kernel gets of one
 ``recovery``  what an earlier server left unfinished
 ``again``     doing a finished run again
 ``retention`` deleting what is older than is wanted

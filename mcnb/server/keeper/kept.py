@@ -19,7 +19,8 @@ from mcnb.errors import (
 from mcnb.runtime.redaction import blacken_error, secrets_of
 from mcnb.server.keeper.journal import Journal
 from mcnb.server.keeper.live import LiveRun
-from mcnb.server.kernels import KernelLink, KernelOrder
+from mcnb.server.keeper.ordering import order_of
+from mcnb.server.kernels import KernelLink
 from mcnb.server.store import TERMINAL, Finish
 
 _Event = dict[str, Any]
@@ -107,18 +108,7 @@ class KeptRun:
         if left is not None and left <= 0:
             self._time_is_over()
             return
-        request = self.live.row.request
-        order = KernelOrder(
-            id=self.id,
-            document=self.document,
-            workflow=request["workflow"],
-            input=request["input"],
-            seed=request["seed"],
-            parameters=request["parameters"],
-            timeout=longest if left is None else left,
-            max_output_tokens=request["max_output_tokens"],
-            priority=self.live.row.priority,
-        )
+        order = order_of(self.live.row, self.document, longest if left is None else left)
         self.link = link
         try:
             link.run(order, self)
