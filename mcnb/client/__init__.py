@@ -2,6 +2,7 @@
 
 ============  ==============================================================================
 ``address``   where a server is, and its token
+``connecting`` the HTTP connections to it
 ``server``    its replies, asked for again where the connection breaks
 ``replies``   what an error reply says, as one of mcnb's errors
 ``served``    the workflows of a server, and the documents they are in

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from mcnb.client.address import Address
+from mcnb.client.connecting import http_client
 from mcnb.client.replies import cannot_understand, error_from, json_of
-from mcnb.errors import McnbError, NotSupportedError, ServerError
+from mcnb.errors import McnbError, ServerError
 
 if TYPE_CHECKING:
     import httpx
@@ -66,7 +67,7 @@ class Server:
         self._closing = threading.Event()
         self.pause = self._closing.wait if pause is None else pause
         self._has_token = address.token is not None
-        self._client = _client(address, timeout)
+        self._client = http_client(address, timeout)
         self._finalizer = weakref.finalize(self, self._client.close)
 
     def close(self) -> None:
@@ -230,30 +231,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "it did not reply in time"
     return str(error).rstrip(".") or type(error).__name__
-
-
-def _client(address: Address, timeout: float) -> httpx.Client:
-    try:
-        import httpx
-        import httpx_sse  # noqa: F401 - needed later; better told now
-    except ImportError as error:
-        raise NotSupportedError(
-            f"talking to a server needs {error.name}, which is not installed", hint="pip install 'mcnb[client]'"
-        ) from error
-    headers = {"User-Agent": "mcnb"}
-    if address.token is not None:
-        headers["Authorization"] = f"token {address.token}"
-    try:
-        return httpx.Client(
-            headers=headers,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
-            follow_redirects=False,
-            trust_env=not address.is_loopback,
-            verify=httpx.create_ssl_context(),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=4),
-        )
-    except (ImportError, ValueError, OSError) as error:  # of a proxy that the environment names, or certificates
-        raise ServerError(
-            f"no connection can be made as the environment asks: {error}",
-            hint="see HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE",
-        ) from error
