@@ -17,7 +17,7 @@ from mcnb.models.flight import Flights, Waiter
 from mcnb.models.hardware import Placement, choose
 from mcnb.models.lease import Lease, ModelSpec, Ready
 from mcnb.models.loading import load, stored_dtype
-from mcnb.models.memory import free_memory, pages_of_their_own
+from mcnb.models.memory import free_memory, returnable_memory
 from mcnb.models.owner import ModelOwner
 from mcnb.models.progress import Report
 from mcnb.models.resident import Resident
@@ -87,7 +87,7 @@ class ModelCache:
             if self._has(key):
                 return Ready(key, hit=True)
             self._make_room(snapshot, placement)
-            with pages_of_their_own():
+            with returnable_memory():
                 loaded = load(snapshot, placement, control=control, report=report)
             with self._lock:
                 self._entries[key] = _Entry(ModelOwner(loaded), loaded.memory)

@@ -16,10 +16,13 @@ _FILES = {
 }
 """The limit, what is used, and the line of ``memory.stat`` with what the system gives back when asked."""
 
+_M_ARENA_MAX = -8
+_HEAPS = 2
+
 _M_MMAP_THRESHOLD = -3
-_OF_THEIR_OWN = 1_000_000
-_SHARED = 32 << 20
-"""The most that glibc itself comes to."""
+_OF_ITS_OWN = 1 << 16
+_MOST = 32 << 20
+"""Bytes from which a piece has pages of its own: while loading, and otherwise (the most that glibc itself comes to)."""
 
 
 def free_memory(device: str = "cpu") -> int:
@@ -71,11 +74,12 @@ def _groups() -> Iterator[tuple[str, Path]]:
 
 
 @contextlib.contextmanager
-def pages_of_their_own() -> Iterator[None]:
-    """Within the block, glibc gives large pieces pages of their own, which go back to the system with them.
+def returnable_memory() -> Iterator[None]:
+    """Within the block, what is allocated goes back to the system when it is freed, as far as glibc can be told.
 
-    Otherwise weights share heaps with smaller things, and a hundred megabytes of holes stay when a model leaves. It is
-    for loading alone: what a forward pass takes and frees again would cost new pages each time.
+    Each load and each model has a thread, and glibc gives each thread a heap of its own, where weights and smaller
+    things leave holes. So threads that begin from now on share a few heaps; and within the block pieces of some size
+    get pages of their own. That is for loading alone: a forward pass would pay for new pages again and again.
     """
     mallopt = None
     if sys.platform == "linux":
@@ -85,8 +89,9 @@ def pages_of_their_own() -> Iterator[None]:
     if mallopt is None:
         yield
         return
-    mallopt(_M_MMAP_THRESHOLD, _OF_THEIR_OWN)
+    mallopt(_M_ARENA_MAX, _HEAPS)
+    mallopt(_M_MMAP_THRESHOLD, _OF_ITS_OWN)
     try:
         yield
     finally:
-        mallopt(_M_MMAP_THRESHOLD, _SHARED)
+        mallopt(_M_MMAP_THRESHOLD, _MOST)

@@ -52,7 +52,7 @@ class McnbExtension(ExtensionApp):
         config=True
     )
     queue_length = Int(64, min=0, help="Runs that may wait; further ones are refused with 429.").tag(config=True)
-    running = Int(16, min=1, help="Runs that the runtime kernel is given at a time.").tag(config=True)
+    running = Int(32, min=1, help="Runs that the runtime kernel is given at a time.").tag(config=True)
     max_output_tokens = Int(
         None, allow_none=True, min=1, help="The most tokens that a generation may give, whatever the request says."
     ).tag(config=True)
