@@ -11,10 +11,12 @@
 ``requests``  what a RemoteCompose asks a server for
 ``batch``     a batch whose rows are runs of a server
 ``compose``   RemoteCompose: what ``mcnb.connect`` returns
+``opening``   connecting to a server: ``mcnb.connect``
 ============  ==============================================================================
 """
 
-from mcnb.client.compose import RemoteCompose, connect
+from mcnb.client.compose import RemoteCompose
+from mcnb.client.opening import connect
 from mcnb.client.run import RemoteRun
 
 __all__ = ["RemoteCompose", "RemoteRun", "connect"]
