@@ -18,7 +18,7 @@ from tests.support.grown_models import grown
 NAMES = ("llama", "gpt2_dialog", "t5", "codegen")
 """One of each kind of forward pass: segments, learned positions, encoder-decoder, an adapter of its own."""
 
-SETTLING = 3
+SETTLING = 6
 """Cycles of each before the first measurement."""
 
 

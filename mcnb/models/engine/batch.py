@@ -56,6 +56,7 @@ class Batch:
 
     def __init__(self, loaded: LoadedModel, forward: Forward) -> None:
         self.works: list[Work] = []
+        self._ended: list[Work] = []
         self._loaded = loaded
         self._device = loaded.placement.device
         self._forward = forward
@@ -63,7 +64,15 @@ class Batch:
         self._pace = STALL / CHUNK  # seconds for a token of a prompt, so far
 
     def step(self) -> None:
-        """Compute one token of all that grow, and a part of the prompts that wait."""
+        """Compute one token of all that grow, and a part of the prompts that wait; tell who waits for what ended."""
+        try:
+            self._advance()
+        finally:
+            ended, self._ended = self._ended, []
+            for work in ended:
+                work.tell()
+
+    def _advance(self) -> None:
         growing = [Turn(one) for work in self.works for one in work.sequences]
         if self._forward.one_at_a_time and any(work.generation.reproducible for work in self.works):
             self._step_apart(growing)
@@ -111,6 +120,7 @@ class Batch:
             if self.works:
                 return False
             work.finish(self._too_big(work, needed, free))
+            self._ended.append(work)
             return True
         if self._forward.one_at_a_time and not work.generation.reproducible:
             work.generation.result.batch_invariant = False
@@ -130,6 +140,7 @@ class Batch:
         """End a generation, whole or not."""
         self.works.remove(work)
         work.finish(error)
+        self._ended.append(work)
 
     # --- what is computed -------------------------------------------------------------------------------------------
 

@@ -76,9 +76,9 @@ class Engine:
                 work.generation.control.check()
             except (RunCancelledError, RunTimeoutError) as error:
                 if self.batch is not None and work in self.batch.works:
-                    self.batch.end(work, error)
-                else:
-                    work.finish(error)
+                    self.batch.works.remove(work)
+                work.finish(error)
+                work.tell()
 
     def _admit(self, between: bool) -> None:
         """Let those take part whose turn it is, as far as there is room."""

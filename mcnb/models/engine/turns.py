@@ -73,9 +73,16 @@ def take_tokens(scores: Any, turns: Sequence[Turn], end: Callable[[Work, BaseExc
             if not work.sequences:
                 ended.add(id(work))
                 end(work, None)
-            elif turn.sequence in work.sequences and right < len(turn.guesses) and token == turn.guesses[right]:
+            elif _goes_on(turn, token, right):
                 further.append(turn)
             else:
                 turn.sequence.settle(len(turn.guesses), right)
         going = further
         right += 1
+
+
+def _goes_on(turn: Turn, token: int, right: int) -> bool:
+    """Whether the scores behind a token are there too, and somebody still wants to know."""
+    work = turn.sequence.work
+    guessed = right < len(turn.guesses) and token == turn.guesses[right]
+    return guessed and turn.sequence in work.sequences and not work.stopped

@@ -82,6 +82,7 @@ class Work:
         self._loaded = loaded
         self._cache = RowCache()
         self._parent = ROOT
+        self._error: BaseException | None = None
 
     @property
     def tokens(self) -> int:
@@ -159,8 +160,9 @@ class Work:
             self.sequences.remove(sequence)
 
     def finish(self, error: BaseException | None = None) -> None:
-        """End it, whole or not, and tell who waits."""
+        """End it, whole or not; its keys and values go. ``tell`` then tells who waits."""
         self.sequences.clear()
+        self._cache = RowCache()
         try:
             if error is None:
                 self.rows.cut("eos")
@@ -177,4 +179,12 @@ class Work:
         except BaseException as failed:  # of who listens; who waits must hear all the same
             error = error or failed
         self.rows.stop_clock()
-        self.generation.settle(error)
+        self._error = error
+
+    def tell(self) -> None:
+        """Tell who waits that it has ended.
+
+        Apart from the ending, because a process may leave as soon as it knows: a thread that frees tensors while Python
+        is being taken down takes the process with it.
+        """
+        self.generation.settle(self._error)

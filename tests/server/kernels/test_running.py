@@ -15,7 +15,7 @@ from mcnb.errors import ConflictError, InvalidInputError
 from mcnb.models.cache import ModelCache
 from mcnb.runtime import Runtime
 from tests.server.kernels.conftest import Listener, Serving, loaded
-from tests.support.runs import FIRST_LINE, Models, document
+from tests.support.runs import FIRST_LINE, LONG_TEXT, Models, document
 from tests.support.texts import POEM, POEM_ZH
 
 
@@ -76,23 +76,26 @@ def test_callers_share_one_start(serving: Serving) -> None:
     assert not serving.manager.get_kernel(links[0].kernel_id).autorestart
 
 
-def test_cancelling_what_decodes_and_what_waits(serving: Serving, models: Models) -> None:
+def test_cancelling_one_of_two_that_decode_together(serving: Serving, models: Models) -> None:
     async def scenario() -> tuple[Listener, Listener]:
         link = await serving.kernels.runtime()
-        first, decoding = serving.submit(link, loaded(models.endless))
-        second, waiting = serving.submit(link, loaded(models.endless))
-        await decoding.decoding()
+        first, one = serving.submit(link, loaded(models.endless))
+        second, other = serving.submit(link, loaded(models.endless))
+        await one.decoding()
+        await other.decoding()
         link.cancel(second)
-        await waiting.over()
+        await other.over()
+        told = len(one.text)
+        await one.until(lambda: len(one.text) > told)
         link.cancel(first)
         link.cancel("nobody")
-        return await decoding.over(), waiting
+        return await one.over(), other
 
-    decoding, waiting = serving.do(scenario())
-    assert decoding.state == waiting.state == "cancelled"
-    assert decoding.states[-2:] == ["cancelling", "cancelled"]
-    assert decoding.text
-    assert not waiting.text
+    one, other = serving.do(scenario())
+    assert one.state == other.state == "cancelled"
+    for listener in (one, other):
+        assert listener.states[-2:] == ["cancelling", "cancelled"]
+        assert LONG_TEXT.startswith(listener.text)
     assert serving.do(serving.finished(loaded(models.poet))).output == POEM
 
 
