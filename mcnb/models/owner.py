@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import queue
 import threading
+import weakref
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from mcnb.errors import InternalError, QueueFullError
@@ -18,6 +21,11 @@ from mcnb.models.request import Generation, Priority
 from mcnb.models.rows import OnPrompt, OnText
 
 __all__ = ["Generation", "ModelOwner"]
+
+_owners: weakref.WeakSet[ModelOwner] = weakref.WeakSet()
+
+LAST_STEP = 2.0
+"""Seconds that a step may take to its end when Python leaves."""
 
 LONGEST_QUEUE = 1000
 """Requests that wait for one model at most."""
@@ -45,6 +53,10 @@ class ModelOwner:
         self._engine = Engine(loaded, self._poll)
         name = f"mcnb-model-{loaded.snapshot.name}"
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._stepping = threading.Lock()
+        self._resting = False
+        _owners.add(self)
+        _rest_at_exit()
         self._thread.start()
 
     @property
@@ -106,7 +118,15 @@ class ModelOwner:
         while not self._ending or engine.busy:
             if not engine.busy:
                 self._take(self._queue.get())
-            engine.step()
+            with self._stepping:
+                engine.step()
+            if self._resting:
+                threading.Event().wait()  # Python leaves, and this thread with it
+
+    def rest(self) -> None:
+        """Let the step that is under way end, and begin no other one."""
+        self._resting = True
+        self._stepping.acquire(timeout=LAST_STEP)
 
     def _poll(self) -> list[Generation]:
         """Return the requests that have come."""
@@ -121,3 +141,14 @@ class ModelOwner:
             self._ending = True
         else:
             self._come.append(generation)
+
+
+@cache
+def _rest_at_exit() -> None:
+    """Have all threads rest when Python leaves: one that is in torch then would take the process down with it."""
+
+    def rest() -> None:
+        for owner in list(_owners):
+            owner.rest()
+
+    atexit.register(rest)
