@@ -9,11 +9,14 @@ from __future__ import annotations
 TARGET = "mcnb.runtime"
 """The comm's target."""
 
-VERSION = 1
+VERSION = 2
 """Of these messages."""
 
 START = "__import__('mcnb.kernel', fromlist=['start']).start()"
 """What the server has the kernel execute; it binds no name, as the kernel may be somebody's notebook."""
+
+ROUND = "round"
+"""Messages that are sent together: whatever either end says comes in one."""
 
 # from the server
 RUN = "run"

@@ -11,6 +11,12 @@ from typing import Protocol
 INTERVAL = 0.03
 """Seconds between two rounds, while there is always more to send: as often as eyes can tell."""
 
+AT_EASE = 3
+"""Tasks of a round, up to which the next one comes after the interval; of twice as many, after twice as long..."""
+
+SLOWEST = 5
+"""... and at most after so many times the interval: what each round costs at all ends, it takes from the model."""
+
 
 class Task(Hashable, Protocol):
     """Sends what is new of something. Of equal ones that wait, one is called."""
@@ -22,6 +28,8 @@ class Task(Hashable, Protocol):
 class Sending:
     """Sends in rounds: at once after a rest, then one round for each interval, and what is urgent at once.
 
+    The more there is in a round, the longer the next one waits.
+
     Parameters
     ----------
     interval : float
@@ -32,6 +40,7 @@ class Sending:
         self._interval = interval
         self._changed = threading.Condition()
         self._due: dict[Callable[[], None], None] = {}
+        self._last: dict[Callable[[], None], None] = {}
         self._urgent = False
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -54,6 +63,10 @@ class Sending:
                 self._thread = threading.Thread(target=self._work, name="mcnb-kernel-sending", daemon=True)
                 self._thread.start()
 
+    def at_the_end(self, task: Task) -> None:
+        """Have something done once when the round is over; called by tasks."""
+        self._last[task] = None
+
     def close(self) -> None:
         """Send what is due, and end the thread."""
         with self._changed:
@@ -73,8 +86,15 @@ class Sending:
                     return
                 due, self._due, self._urgent = self._due, {}, False
             for task in due:
-                try:
-                    task()
-                except Exception:  # one that cannot be sent must not stop the others; the server asks again
-                    logging.getLogger(__name__).exception("a message to the server could not be sent")
-            next_round = time.monotonic() + self._interval
+                _do(task)
+            last, self._last = self._last, {}
+            for task in last:
+                _do(task)
+            next_round = time.monotonic() + self._interval * min(max(1.0, len(due) / AT_EASE), SLOWEST)
+
+
+def _do(task: Callable[[], None]) -> None:
+    try:
+        task()
+    except Exception:  # one that cannot be sent must not stop the others; the server asks again
+        logging.getLogger(__name__).exception("a message to the server could not be sent")

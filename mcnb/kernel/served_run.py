@@ -33,13 +33,16 @@ class ServedRun:
         self._lock = threading.Lock()
         self._sent = UNSENT
         self._asked = False
+        self._begun = False
         self._replies: dict[Any, dict[str, str] | None] = {}
         self._stop = run.listen(self._changed)
         self._changed()
 
     def _changed(self) -> None:
-        """Have news sent; called by the thread that generates."""
-        self._sending.add(self.flush, urgent=self.run.done)
+        """Have news sent; called by the thread that generates. Who waits for the first token gets it at once."""
+        begins = not self._begun and any(event.type == "token" for event in self.run.events_after(self._sent))
+        self._begun = self._begun or begins
+        self._sending.add(self.flush, urgent=begins or self.run.done)
 
     def flush(self) -> None:
         """Send what is new, and how the run ended when it is done."""

@@ -52,6 +52,7 @@ class Session:
         self._sending = sending
         self._runs: dict[str, ServedRun] = {}
         self._refused: dict[str, dict[str, Any]] = {}
+        self._outbox: list[dict[str, Any]] = []
         self._handlers: dict[Any, Callable[[Mapping[str, Any]], None]] = {
             protocol.RUN: self._run,
             protocol.CANCEL: self._cancel,
@@ -62,7 +63,14 @@ class Session:
         }
 
     def take(self, message: Any) -> None:
-        """Do what a message says; one that makes no sense is logged, and refused where it names a run."""
+        """Do what messages say; one that makes no sense is logged, and refused where it names a run."""
+        if isinstance(message, Mapping) and message.get("type") == protocol.ROUND:
+            for told in message["messages"]:
+                self._take(told)
+        else:
+            self._take(message)
+
+    def _take(self, message: Any) -> None:
         try:
             self._handlers[message["type"]](message)
         except Exception as defect:  # the message may hold secrets: it is not logged itself
@@ -78,8 +86,13 @@ class Session:
         self._runs, self._refused = {}, {}
 
     def _send(self, message: dict[str, Any]) -> None:
-        """Send now; in the sending thread."""
-        self._context.run(self._comm.send, sendable(message))
+        """Send at the end of the round, all messages as one; in the sending thread."""
+        self._outbox.append(message)
+        self._sending.at_the_end(self._deliver)
+
+    def _deliver(self) -> None:
+        messages, self._outbox = self._outbox, []
+        self._context.run(self._comm.send, sendable({"type": protocol.ROUND, "messages": messages}))
 
     def _reply(self, message: dict[str, Any]) -> None:
         self._sending.add(partial(self._send, message), urgent=True)

@@ -25,6 +25,7 @@ class Server:
     def __init__(self, host: Host, owner: str = "store-1", name: str = "comm-1") -> None:
         self.comm_id = name
         self.sent: list[dict[str, Any]] = []
+        self.rounds = 0
         self._changed = threading.Condition()
         self._closed: Callable[[Any], None] | None = None
         self.handle_msg: Callable[[Any], None]
@@ -36,7 +37,9 @@ class Server:
     def send(self, message: dict[str, Any]) -> None:
         """What the host calls."""
         with self._changed:
-            self.sent.append(json.loads(json.dumps(message, allow_nan=False)))
+            assert message["type"] == "round"
+            self.rounds += 1
+            self.sent += json.loads(json.dumps(message["messages"], allow_nan=False))
             self._changed.notify_all()
 
     def close(self) -> None:

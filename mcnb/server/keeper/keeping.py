@@ -12,7 +12,7 @@ from mcnb.server.keeper.journal import Journal
 from mcnb.server.keeper.kept import KeptRun
 from mcnb.server.keeper.live import LiveRun
 from mcnb.server.kernels import KernelLink
-from mcnb.server.store import TERMINAL, RunStore, StoredRun
+from mcnb.server.store import TERMINAL, RunStore, StoredRun, first_event
 
 
 class Keeping:
@@ -38,7 +38,7 @@ class Keeping:
 
     def keep(self, row: StoredRun, document: Document, link: KernelLink | None) -> LiveRun:
         """See to a run that waits: for the server's own kernel, or for an existing one."""
-        live = LiveRun(self._store, row)
+        live = LiveRun(self._store, row, [first_event(row)] if row.events == 1 else ())
         run = KeptRun(live, Journal(self._store, live), document, self._clock, self._over)
         self._runs[run.id] = run
         if link is None:

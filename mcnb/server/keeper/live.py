@@ -18,6 +18,15 @@ class LiveRun:
     While the run is under way its events are kept in memory, for any number of readers; of a finished run they are
     read from the store.
 
+    Parameters
+    ----------
+    store : RunStore
+        Where it is.
+    row : StoredRun
+        As it stands there.
+    events : sequence of dict
+        Its last ones, where they are known: they need not be read then.
+
     Attributes
     ----------
     id : str
@@ -26,12 +35,12 @@ class LiveRun:
         As it stands in the store.
     """
 
-    def __init__(self, store: RunStore, row: StoredRun) -> None:
+    def __init__(self, store: RunStore, row: StoredRun, events: Sequence[dict[str, Any]] = ()) -> None:
         self.id = row.id
         self.row = row
         self._store = store
-        self._earlier = row.events  # events up to this number are in the store alone
-        self._events: list[dict[str, Any]] = []
+        self._earlier = row.events - len(events)  # events up to this number are in the store alone
+        self._events = list(events)
         self._closed = self.done
         self._changed = asyncio.Event()
 

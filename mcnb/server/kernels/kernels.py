@@ -181,10 +181,11 @@ class Kernels:
                 raise dying.result()
             else:
                 raise KernelDiedError(f"the kernel did not answer within {timeout:g} s")
+        except BaseException:
+            self._clear(_given_up(reaching))
+            raise
         finally:
-            reaching.cancel()
             dying.cancel()
-            await asyncio.gather(reaching, dying, return_exceptions=True)
         vitals.memory = link.memory
         self._vitals[link] = vitals
         self._watching[link] = asyncio.create_task(self._watch(link, vitals), name=f"mcnb-watch-{kernel_id}")
@@ -246,3 +247,10 @@ class Kernels:
         task = asyncio.create_task(work)
         self._clearing.add(task)
         task.add_done_callback(self._clearing.discard)
+
+
+async def _given_up(reaching: asyncio.Task[KernelLink]) -> None:
+    """Free what an attempt to reach a kernel holds, also when it succeeds in the moment in which nobody waits."""
+    reaching.cancel()
+    with contextlib.suppress(Exception, asyncio.CancelledError):
+        await (await reaching).close()

@@ -58,6 +58,7 @@ class KernelLink:
         self._connection = connection
         self._comm_id = comm_id
         self._subshell = subshell
+        self._outbox: list[Mapping[str, Any]] = []
         self._runs: dict[str, FollowedRun] = {}
         self._resumes: dict[tuple[str, int], asyncio.Future[McnbError | None]] = {}
         self._requests = 0
@@ -153,6 +154,7 @@ class KernelLink:
         await self._connection.close()
 
     async def _leave(self) -> None:
+        self._deliver()
         content = {"comm_id": self._comm_id, "data": {}}
         await self._connection.handled("comm_close", content, subshell=self._subshell)
         if self._subshell is not None:
@@ -168,9 +170,16 @@ class KernelLink:
         self._connection.send("shell", "comm_open", content, subshell=self._subshell)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message to the runtime."""
-        content = {"comm_id": self._comm_id, "data": message}
-        self._connection.send("shell", "comm_msg", content, subshell=self._subshell)
+        """Send a message to the runtime, with all others of this turn of the event loop."""
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._deliver)
+        self._outbox.append(message)
+
+    def _deliver(self) -> None:
+        messages, self._outbox = self._outbox, []
+        if messages:
+            content = {"comm_id": self._comm_id, "data": {"type": protocol.ROUND, "messages": messages}}
+            self._connection.send("shell", "comm_msg", content, subshell=self._subshell)
 
     def tick(self) -> None:
         """Ask for what may have been lost; called now and then while there are runs."""
@@ -229,6 +238,10 @@ class KernelLink:
                 self.ready.set_result(None)
             self.die(KernelDiedError(f"the kernel ended its runtime {UNDER_WAY}"))
             return
+        for told in message["messages"]:
+            self._take_one(told, now)
+
+    def _take_one(self, message: Any, now: float) -> None:
         kind, run_id = message["type"], message.get("id")
         if kind == protocol.READY:
             if not self.ready.done():

@@ -10,8 +10,17 @@ import sqlalchemy as sa
 
 from mcnb.errors import ConflictError, NotFoundError
 from mcnb.server.store.queries import run_by_id, run_by_key
-from mcnb.server.store.rows import TERMINAL, Finish, NewRun, StoredDocument, StoredRun
+from mcnb.server.store.rows import TERMINAL, Finish, NewRun, StoredDocument, StoredRun, first_event
 from mcnb.server.store.tables import DOCUMENTS, EVENTS, RUNS
+
+# Made once: what is appended of a text that grows is most of what is written.
+_STANDING = sa.select(RUNS.c.number, RUNS.c.state, RUNS.c.events).where(RUNS.c.id == sa.bindparam("run"))
+_NEW_EVENTS = sa.insert(EVENTS)
+_COUNTED = (
+    sa.update(RUNS)
+    .where(RUNS.c.number == sa.bindparam("run"), RUNS.c.state.not_in(TERMINAL))
+    .values(events=sa.bindparam("count"))
+)
 
 
 def accept(connection: sa.Connection, run: NewRun) -> tuple[StoredRun, bool]:
@@ -27,8 +36,8 @@ def accept(connection: sa.Connection, run: NewRun) -> tuple[StoredRun, bool]:
     values = {name: getattr(run, name) for name in NewRun.__dataclass_fields__ if name != "document"}
     values |= {"document": _document_number(connection, run.document), "state": "pending", "events": 1}
     number = connection.execute(sa.insert(RUNS).values(values).returning(RUNS.c.number)).scalar_one()
-    first = {"type": "state", "time": run.created, "state": "pending"}
-    connection.execute(sa.insert(EVENTS), [{"run": number, "id": 1, "data": first}])
+    first = first_event(run)
+    connection.execute(sa.insert(EVENTS), [{"run": number, "id": first.pop("id"), "data": first}])
     return run_by_id(connection, run.id), True
 
 
@@ -55,7 +64,7 @@ def append(
     finish: Finish | None = None,
 ) -> list[dict[str, Any]]:
     """Write events with their numbers; then change the row, unless it is finished."""
-    row = connection.execute(sa.select(RUNS.c.number, RUNS.c.state, RUNS.c.events).where(RUNS.c.id == run_id)).first()
+    row = connection.execute(_STANDING, {"run": run_id}).first()
     if row is None:
         raise NotFoundError(f"there is no run {run_id}")
     if row.state in TERMINAL:
@@ -63,7 +72,7 @@ def append(
     numbered = [{**event, "id": number} for number, event in enumerate(events, row.events + 1)]
     if numbered:
         connection.execute(
-            sa.insert(EVENTS),
+            _NEW_EVENTS,
             [
                 {"run": row.number, "id": event["id"], "data": {k: v for k, v in event.items() if k != "id"}}
                 for event in numbered
@@ -78,8 +87,11 @@ def append(
         values["finished"] = time.time() if finish.finished is None else finish.finished
     elif state is not None:
         values |= {"state": state, "interruption": _interruption(events) if state == "interrupted" else None}
-    change = sa.update(RUNS).where(RUNS.c.number == row.number, RUNS.c.state.not_in(TERMINAL)).values(values)
-    connection.execute(change)
+    if len(values) == 1:
+        connection.execute(_COUNTED, {"run": row.number, "count": values["events"]})
+    else:
+        change = sa.update(RUNS).where(RUNS.c.number == row.number, RUNS.c.state.not_in(TERMINAL)).values(values)
+        connection.execute(change)
     return [{"id": event["id"], **event} for event in numbered]
 
 

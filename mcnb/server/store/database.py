@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 
 from mcnb.errors import InvalidInputError
 from mcnb.server.store.tables import STORE
@@ -51,7 +52,10 @@ def prepare(path: Path) -> str:
 
 def _check(path: Path) -> bool:
     """Refuse what is not ours before anything is written; return whether the file is empty yet."""
-    with reading_engine(path).connect() as connection:
+    engine = reading_engine(path)
+    with contextlib.ExitStack() as stack:
+        stack.callback(engine.dispose)
+        connection = stack.enter_context(engine.connect())
         application = _pragma(connection, "application_id")
         used = bool(connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar())
         if application != APPLICATION and (application or used):
@@ -104,21 +108,27 @@ def _migrate(connection: sa.Connection, path: Path) -> None:
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION}")
 
 
+READERS = 4
+"""Connections for reading that stay open; more are opened when they are needed."""
+
+
 def writing_engine(path: Path) -> sa.Engine:
     """Return the engine of the one connection that writes; its transactions hold the right to write from the start."""
-    return _engine(path, begin="BEGIN IMMEDIATE", pragmas=("synchronous = FULL", "journal_size_limit = 67108864"))
+    pragmas = ("synchronous = FULL", "journal_size_limit = 67108864")
+    return _engine(path, begin="BEGIN IMMEDIATE", pragmas=pragmas, kept=1)
 
 
 def reading_engine(path: Path) -> sa.Engine:
     """Return the engine for reading; each of its transactions sees one state of the database."""
-    return _engine(path, begin="BEGIN", pragmas=("query_only = ON",))
+    return _engine(path, begin="BEGIN", pragmas=("query_only = ON",), kept=READERS)
 
 
-def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...]) -> sa.Engine:
-    # A connection opened for each read costs little, and none is left over in a thread that never comes back.
+def _engine(path: Path, *, begin: str, pragmas: tuple[str, ...], kept: int) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
-        poolclass=NullPool,
+        poolclass=QueuePool,
+        pool_size=kept,
+        max_overflow=-1,
         connect_args={"timeout": _PATIENCE / 1000, "check_same_thread": False, "isolation_level": None},
     )
 

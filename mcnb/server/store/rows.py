@@ -135,3 +135,8 @@ class Finish:
     error: dict[str, Any] | None = None
     record: dict[str, Any] | None = None
     finished: float | None = None
+
+
+def first_event(run: NewRun | StoredRun) -> dict[str, Any]:
+    """Return the event that every run begins with."""
+    return {"id": 1, "type": "state", "time": run.created, "state": "pending"}

@@ -264,7 +264,7 @@ async def test_a_run_that_is_being_written_when_the_server_stops_is_not_lost(pla
         go_on.set()
         run = await submitting
         await stopping
-        assert run.state in ("pending", "failed")
+        assert run.state in ("pending", "completed", "failed")  # what it can do in the time left, it does
     async with place.server() as bench:
         row = await (await bench.keeper.find(run.id)).wait()
         assert row.state in ("completed", "failed")

@@ -225,6 +225,30 @@ def test_closing_while_it_starts_leaves_nothing(own_serving: Callable[..., Servi
     serving.do(scenario())
 
 
+def test_closing_in_the_moment_in_which_it_answers_leaves_nothing(
+    own_serving: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = own_serving()
+    reach, closing = module.reach, []
+
+    async def reached(*arguments: Any, **options: Any) -> KernelLink:
+        link = await reach(*arguments, **options)
+        closing.append(asyncio.create_task(serving.kernels.close()))  # its first step is before anybody takes the link
+        return link
+
+    monkeypatch.setattr(module, "reach", reached)
+
+    async def scenario() -> None:
+        with pytest.raises((asyncio.CancelledError, KernelDiedError)):
+            await serving.kernels.runtime()
+        await closing[0]
+        left = [task.get_name() for task in asyncio.all_tasks() if "mcnb-kernel" in task.get_name()]
+        assert not left
+        assert serving.manager.list_kernel_ids() == []
+
+    serving.do(scenario())
+
+
 def test_a_caller_that_leaves_does_not_stop_the_start(own_serving: Callable[..., Serving]) -> None:
     serving = own_serving()
 
