@@ -113,8 +113,10 @@ class Terminal:
         click.echo(f"interrupted after {tokens} tokens" if tokens else "interrupted", file=self.notes)
 
     def last_line(self, run: Run) -> None:
-        """Tell tokens, speed and the reason of the end."""
+        """Tell what the run was warned of, tokens, speed and the reason of the end."""
         if not self.quiet and run.record.generations:
+            for warning in run.record.warnings:
+                click.echo(click.style(f"warning: {warning}", dim=True), file=self.notes)
             click.echo(click.style(summary_line(run.record), dim=True), file=self.notes)
 
 

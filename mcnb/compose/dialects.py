@@ -39,7 +39,11 @@ LENGTH_KEYS = frozenset({"max_input_length", "max_output_length", "min_output_le
 LENGTH_ALIASES = {"max_new_tokens": "max_output_length", "max_tokens": "max_output_length"}
 PARAMETER_KEYS = frozenset({"num_return_sequences", "stop_sequences", "batch_size", "seed", "return_full_text"})
 ACTION_KEYS = (
-    PROMPT_KEYS | LENGTH_KEYS | LENGTH_ALIASES.keys() | PARAMETER_KEYS | frozenset({"streaming", "output", "params"})
+    PROMPT_KEYS
+    | LENGTH_KEYS
+    | LENGTH_ALIASES.keys()
+    | PARAMETER_KEYS
+    | frozenset({"streaming", "thinking", "output", "params"})
 )
 """Keys of an action that may stand on a flat component."""
 

@@ -28,6 +28,7 @@ FIELD_TYPES = {
     "do_sample": "boolean",
     "early_stopping": "boolean",
     "streaming": "boolean",
+    "thinking": "boolean",
     "temperature": "number",
     "top_p": "number",
     "repetition_penalty": "number",

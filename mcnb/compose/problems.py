@@ -22,7 +22,7 @@ _ALSO: dict[type[BaseModel], frozenset[str]] = {
     Controller: SERVER_KEYS | {"adapter"},
     Component: ACTION_KEYS | {"action"},
     Action: ACTION_KEYS,
-    GenerationParams: ACTION_KEYS - {"params", "prompt", "text", "messages", "output"},
+    GenerationParams: ACTION_KEYS - {"params", "prompt", "text", "messages", "thinking", "output"},
     Workflow: JOB_KEYS | {"job"},
 }
 """Keys that another dialect allows at the same place."""

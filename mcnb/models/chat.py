@@ -14,6 +14,9 @@ from mcnb.models.loaded import LoadedModel
 
 _NOW = re.compile(r"""strftime_now\(\s*("[^"\\]*"|'[^'\\]*')\s*\)""")
 
+_THINKING = re.compile(r"\benable_thinking\b")
+"""The switch of templates whose models can think or not."""
+
 _MARK = "what was said"
 """What the model is taken to have said, to see how the template goes on behind it."""
 
@@ -36,10 +39,13 @@ class Conversation:
         From the first to the last.
     now : float or None
         Seconds since 1970: what a template that writes the date takes for now. None is the present.
+    thinking : bool or None
+        Whether the model thinks before it answers; None is as its template has it.
     """
 
     turns: tuple[Turn, ...]
     now: float | None = None
+    thinking: bool | None = None
 
     def at(self, now: float) -> Conversation:
         """Return the same conversation at a time."""
@@ -74,7 +80,7 @@ def render_chat(loaded: LoadedModel, conversation: Conversation) -> tuple[str, l
     Raises
     ------
     UnsupportedModelError
-        When the model has no chat template.
+        When the model has no chat template, or one without a switch for thinking where one is wanted.
     InvalidInputError
         When its template refuses the conversation.
     """
@@ -82,6 +88,13 @@ def render_chat(loaded: LoadedModel, conversation: Conversation) -> tuple[str, l
     if not conversation.turns:
         raise InvalidInputError("the conversation is empty", hint="'messages' needs at least one message")
     options = {"chat_template": template, "add_generation_prompt": True}
+    if conversation.thinking is not None:
+        if not _THINKING.search(template):
+            raise UnsupportedModelError(
+                f"{loaded.snapshot.name} cannot be told whether to think: its chat template has no such switch",
+                hint="leave 'thinking' out, or choose a model that has one",
+            )
+        options["enable_thinking"] = conversation.thinking
     try:
         text = loaded.tokenizer.apply_chat_template(conversation.messages, tokenize=False, **options)
         return text, chat_tokens(loaded.tokenizer, conversation.messages, text, options)
@@ -106,6 +119,17 @@ def end_of_turn(loaded: LoadedModel) -> frozenset[int]:
     except Exception:  # a template that never shows an answer; the model's own end tokens remain
         return frozenset()
     return frozenset(tokens[:1]) & frozenset(loaded.tokenizer.all_special_ids)
+
+
+def plain_text_warning(loaded: LoadedModel, text: str) -> str | None:
+    """Say that a model trained for chats gets plain text; None where it is not, or the text has its turns already."""
+    tokenizer = loaded.tokenizer
+    if not getattr(tokenizer, "chat_template", None) or any(token in text for token in tokenizer.all_special_tokens):
+        return None
+    return (
+        f"{loaded.snapshot.name} was trained for chats and gets plain text; 'task: chat-completion' with 'messages:' "
+        "usually answers better"
+    )
 
 
 def _template(loaded: LoadedModel, now: float | None) -> str:

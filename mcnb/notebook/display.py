@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from mcnb.notebook.settings import Compose as Settings
 
 
+_TOLD: dict[str, str] = {}
+"""Warnings that cells of this kernel have shown, and beneath which run: a notebook says each of them once."""
+
+
 class Display:
     """One output of the current cell that can be updated from any thread.
 
@@ -59,7 +63,8 @@ class Display:
         follow(run, self._publish, interval=self._settings.interval, show=self._bundle, settle=settle)
 
     def _bundle(self, run: Run) -> dict[str, Any]:
-        return mimebundle(run, with_record=self._settings.show_record, name=self._name)
+        warnings = _first_told(run) if run.done else ()
+        return mimebundle(run, with_record=self._settings.show_record, name=self._name, warnings=warnings)
 
     def _publish(self, bundle: dict[str, Any]) -> None:
         from IPython.display import display
@@ -68,3 +73,8 @@ class Display:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
+
+
+def _first_told(run: Run) -> list[str]:
+    """Return the warnings that no other run of this kernel was shown with."""
+    return [warning for warning in run.record.warnings if _TOLD.setdefault(warning, run.id) == run.id]

@@ -33,7 +33,7 @@ def render_messages(action: ChatCompletionAction, scope: Mapping[str, Any], wher
     Raises
     ------
     InvalidInputError
-        For an empty conversation, an unknown role, a message without text.
+        For an empty conversation, an unknown role, a message without text, a switch that is neither on nor off.
     """
     written = action.messages
     if isinstance(written, list):
@@ -53,7 +53,15 @@ def render_messages(action: ChatCompletionAction, scope: Mapping[str, Any], wher
     for number, message in enumerate(given):
         hint = hints[number] if hints else _SHAPE
         turns.append(_turn(message, f"{where}: messages[{number}]", hint))
-    return Conversation(tuple(turns))
+    return Conversation(tuple(turns), thinking=_thinking(action, scope, where))
+
+
+def _thinking(action: ChatCompletionAction, scope: Mapping[str, Any], where: str) -> bool | None:
+    try:
+        value = cast(render(action.thinking, scope), TypeSpec("boolean"), what=f"{where}: thinking")
+    except ExpressionError as error:
+        raise InvalidInputError(error.message) from error
+    return None if value is None else bool(value)
 
 
 def _listed(given: Any, what: str) -> Any:

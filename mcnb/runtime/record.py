@@ -155,6 +155,8 @@ class Record:
         What people answered to interruptions, environment values blackened; a repeated run answers the same.
     ways : list of Way
         Which ways it took; a repeated run takes the same.
+    warnings : list of str
+        What worked, and would hardly have been meant so.
     versions, hardware : dict
         Of the libraries and the machine.
     timings : dict
@@ -174,6 +176,7 @@ class Record:
     generations: list[GenerationRecord] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     ways: list[Way] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float | None] = field(default_factory=dict)

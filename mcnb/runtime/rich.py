@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcnb.runtime.brief import brief_record, run_data
@@ -27,7 +28,9 @@ _QUIET = "font-size: 0.85em; opacity: 0.75; margin: 0.2em 0"
 _RECORD = "font-size: 0.8em; max-height: 24em; overflow: auto"
 
 
-def mimebundle(run: Run, *, with_record: bool = True, name: str | None = None) -> dict[str, Any]:
+def mimebundle(
+    run: Run, *, with_record: bool = True, name: str | None = None, warnings: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the representations of a run in its present state, by MIME type.
 
     Parameters
@@ -38,6 +41,8 @@ def mimebundle(run: Run, *, with_record: bool = True, name: str | None = None) -
         Whether a finished run comes with its record, folded, and with its data.
     name : str, optional
         What the run is called where it is shown; of an interrupted run it is then said how to go on.
+    warnings : sequence of str
+        Those of its warnings that are told beneath it.
 
     Returns
     -------
@@ -45,30 +50,29 @@ def mimebundle(run: Run, *, with_record: bool = True, name: str | None = None) -
         ``text/plain``, ``text/markdown``, and ``text/html`` unless the text is Markdown: notebooks prefer HTML, and
         would show that text as it is written.
     """
-    shown = _Shown(run, name)
+    shown = _Shown(run, name, warnings)
     bundle: dict[str, Any] = {"text/plain": shown.plain()}
     if not shown.is_markdown:
-        bundle["text/html"] = html_of(run, with_record=with_record, name=name)
+        bundle["text/html"] = html_of(run, with_record=with_record, name=name, warnings=warnings)
     bundle["text/markdown"] = shown.markdown(with_record=with_record)
     if with_record and (run.done or run.state == "interrupted"):
         bundle[DATA_TYPE] = run_data(run)
     return bundle
 
 
-def html_of(run: Run, *, with_record: bool = True, name: str | None = None) -> str:
+def html_of(run: Run, *, with_record: bool = True, name: str | None = None, warnings: Sequence[str] = ()) -> str:
     """Return a run as HTML; text that is Markdown stands there as it is written.
 
     Parameters are those of ``mimebundle``.
     """
-    shown = _Shown(run, name)
+    shown = _Shown(run, name, warnings)
     parts = [f"<div>{html.escape(line)}</div>" for line in shown.first]
     if shown.body:
         # a browser drops a line break right behind <pre>
         style = _TEXT if shown.language == "text" else _DATA
         parts.append(f'<pre dir="auto" style="{style}">\n{html.escape(shown.body)}</pre>')
     parts += [f"<div>{html.escape(line)}</div>" for line in shown.next]
-    if shown.note:
-        parts.append(f'<div style="{_QUIET}">{html.escape(shown.note)}</div>')
+    parts += [f'<div style="{_QUIET}">{html.escape(line)}</div>' for line in shown.quiet]
     if with_record:
         parts.append(_folded_record(run))
     return f'<div style="padding: 0 0.5em">{"".join(parts)}</div>'
@@ -85,14 +89,17 @@ class _Shown:
         The text; data as JSON.
     note : str
         The quiet last line.
+    warnings : tuple of str
+        Quiet lines above it.
     """
 
-    def __init__(self, run: Run, name: str | None) -> None:
+    def __init__(self, run: Run, name: str | None, warnings: Sequence[str]) -> None:
         self.run = run
         self.first: tuple[str, ...] = ()
         self.next: tuple[str, ...] = ()
         self.body, self.language = _body(run)
         self.note = summary_line(run.record) if run.done and run.record.generations else ""
+        self.warnings = tuple(f"warning: {warning}" for warning in warnings)
         self.is_markdown = run.markdown and self.language == "text"
         asked = run.interruption
         if run.state == "failed" and run.error is not None:
@@ -106,14 +113,19 @@ class _Shown:
         elif not run.done:
             self.note = run.status.line().replace("  ", " · ")  # HTML makes one space of several
 
+    @property
+    def quiet(self) -> tuple[str, ...]:
+        """The warnings and the last line, where there are any."""
+        return tuple(line for line in (*self.warnings, self.note) if line)
+
     def plain(self) -> str:
-        note = f"[{self.note}]" if self.note else ""
-        return "\n\n".join(part for part in (*self.first, self.body, *self.next, note) if part)
+        notes = (f"[{line}]" for line in self.quiet)
+        return "\n\n".join(part for part in (*self.first, self.body, *self.next, *notes) if part)
 
     def markdown(self, *, with_record: bool) -> str:
         body = harmless(self.body) if self.is_markdown else fenced(self.body, self.language)
-        note = f"*{escaped(self.note)}*" if self.note else ""
-        parts = [*map(escaped, self.first), body, *map(escaped, self.next), note]
+        notes = (f"*{escaped(line)}*" for line in self.quiet)
+        parts = [*map(escaped, self.first), body, *map(escaped, self.next), *notes]
         if with_record and self.is_markdown:  # what shows the others takes the HTML
             # no blank line may stand within, it would end the HTML, and no $, it would begin a formula
             parts.append(_folded_record(self.run).replace("$", "&#36;"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command, write
-from tests.support.runs import FIRST_LINE, Models
+from tests.support.runs import FIRST_LINE, Models, document
 from tests.support.talkers import ROLES, talker
 from tests.support.texts import POEM
 
@@ -53,3 +53,15 @@ def test_messages_are_given_as_json(command: Command, folder: Path, models: Mode
     assert result.code == 0, result.error
     assert json.loads(result.text)["record"]["generations"][0]["prompt"] == "[user] Hi\n[assistant] "
     assert "expected a list of messages" in command("run", "-i", "messages=Hi").error
+
+
+def test_plain_text_is_warned_of_beside_the_output(
+    command: Command, folder: Path, models: Models, tmp_path: Path
+) -> None:
+    path = talker(tmp_path / "chatty", models.poet)
+    write(folder / "model-compose.yml", document(path))
+    result = command("run", "-i", f"prompt={FIRST_LINE}")
+    assert "warning: " in result.error
+    assert "'task: chat-completion'" in result.error
+    assert result.text == POEM
+    assert "warning" not in command("run", "-q", "-i", f"prompt={FIRST_LINE}").error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def test_the_template_writes_the_prompt_and_its_tokens(chatty: Chatty) -> None:
     )
     assert ids == model.tokenizer(text, add_special_tokens=False)["input_ids"]
     assert model.tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize(("thinking", "mode"), [(None, "/think"), (True, "/think"), (False, "/no_think")])
+def test_a_model_thinks_or_answers_at_once(chatty: Chatty, thinking: bool | None, mode: str) -> None:
+    text, ids = render_chat(chatty(), replace(HELLO, thinking=thinking))
+    assert f"Reasoning Mode: {mode}\n" in text
+    assert text.endswith("<think>\n\n</think>\n") == (thinking is False)
+    assert chatty().tokenizer.decode(ids) == text
+
+
+def test_a_template_without_that_switch_cannot_be_told(chatty: Chatty) -> None:
+    model = chatty("{{ messages[0].content }} thinking")
+    assert render_chat(model, HELLO)
+    with pytest.raises(UnsupportedModelError, match="cannot be told whether to think") as caught:
+        render_chat(model, replace(HELLO, thinking=False))
+    assert caught.value.hint is not None
+    assert "leave 'thinking' out" in caught.value.hint
 
 
 def test_no_special_token_is_added_to_those_of_the_template(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.notebook.conftest import Shell
-from tests.support.runs import FIRST_LINE, Models
+from tests.support.runs import FIRST_LINE, Models, document
 from tests.support.talkers import talker
 from tests.support.texts import POEM
 
@@ -45,3 +45,15 @@ def test_a_chat_without_a_template_fails_in_one_sentence(shell: Shell, write: Wr
     write(chat(models.poet, None))
     error = shell.error('%compose run -i prompt="Hi"')
     assert "has no chat template" in str(error)
+
+
+def test_plain_text_for_a_chat_is_warned_of_once(shell: Shell, write: Write, models: Models, tmp_path: Path) -> None:
+    write(document(talker(tmp_path / "chatty", models.poet)))
+    shell.ip.push({"line": FIRST_LINE})
+    for told in (True, False):
+        run = shell.good("%compose run -i prompt=$line")
+        assert len(run.record.warnings) == 1
+        data = shell.published[-1]["data"]
+        for kind in ("text/plain", "text/markdown"):
+            assert ("warning: " in str(data[kind])) is told
+        assert ("task: chat-completion" in str(data["text/html"]).partition("<details")[0]) is told

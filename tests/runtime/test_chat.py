@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mcnb.errors import DocumentError, InvalidInputError, McnbError, UnsupportedModelError
-from mcnb.runtime import Compose, Runtime, load
+from mcnb.runtime import Compose, Record, Runtime, load
 from mcnb.runtime.rich import mimebundle
 from tests.support.runs import FIRST_LINE, Models
 from tests.support.talkers import PLAIN, ROLES, STRICT, talker
@@ -60,6 +60,24 @@ def test_without_messages_the_prompt_is_what_the_user_says(chat: Chat) -> None:
     (asked,) = loaded.inputs()
     assert (asked.name, asked.type.name, asked.required) == ("prompt", "text", True)
     assert prompt_of(loaded, prompt="Hi") == "[user] Hi\n[assistant] "
+
+
+SWITCH = "{{ messages[0].content }}{% if enable_thinking %} Think.{% endif %}"
+
+
+def test_thinking_is_a_switch(chat: Chat) -> None:
+    loaded = chat(SWITCH, thinking="${input.deeply as boolean | false}")
+    assert [asked.type.name for asked in loaded.inputs() if asked.name == "deeply"] == ["boolean"]
+    assert prompt_of(loaded, prompt="a") == "a"
+    run = loaded.run(input={"prompt": "a", "deeply": True})
+    assert run.record.generations[0].prompt == "a Think."
+    assert loaded.repeat(run.record).record.generations[0].prompt == "a Think."
+
+
+def test_thinking_that_is_neither_on_nor_off(chat: Chat) -> None:
+    run = chat(SWITCH, thinking="${input.deeply}").submit(input={"prompt": "a", "deeply": "perhaps"})
+    with pytest.raises(InvalidInputError, match="thinking"):
+        run.result(60)
 
 
 def test_messages_with_expressions(chat: Chat) -> None:
@@ -207,3 +225,25 @@ def test_a_failed_chat_names_no_prompt_that_was_never_rendered(chat: Chat) -> No
     assert isinstance(run.error, McnbError)
     (said,) = run.record.generations
     assert (said.prompt, said.prompt_sha256) == (None, "")
+
+
+def test_plain_text_for_a_model_of_chats_is_warned_of(chat: Chat) -> None:
+    plain = {"task": "text-generation", "text": ["${input.prompt}", "${input.prompt}"]}
+    record = chat(**plain).run(input={"prompt": FIRST_LINE}).record
+    (warning,) = record.warnings
+    assert "talker-" in warning
+    assert "'task: chat-completion'" in warning
+    assert Record.from_dict(json.loads(json.dumps(record.to_dict()))).warnings == [warning]
+
+
+@pytest.mark.parametrize(
+    ("template", "keys"),
+    [
+        (PLAIN, {}),
+        (None, {"task": "text-generation", "text": "${input.prompt}"}),
+        (PLAIN, {"task": "text-generation", "text": "${input.prompt}<|endoftext|>"}),
+    ],
+    ids=["messages", "no template", "turns written out"],
+)
+def test_nothing_else_is(chat: Chat, template: str | None, keys: dict[str, Any]) -> None:
+    assert chat(template, **keys).run(input={"prompt": FIRST_LINE}).record.warnings == []

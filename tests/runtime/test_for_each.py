@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from mcnb.errors import ContextOverflowError, InvalidInputError
-from mcnb.models.engine import engine
 from mcnb.models.owner import ModelOwner
 from mcnb.runtime import Compose, Run, Runtime, load
 from tests.support.runs import FIRST_LINE, Gate, Models, job_events
@@ -25,22 +24,18 @@ def for_each(runtime: Runtime, model: Path | str, do: dict[str, Any] | None = No
 
 @pytest.fixture
 def in_hand(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many generations the model had in hand whenever it began one, the new one included."""
+    """How many generations the model had in hand whenever it was given one, the new one included."""
     found: list[int] = []
     submitted: list[Any] = []
-    submit, prepare = ModelOwner.submit, engine.prepare
+    submit = ModelOwner.submit
 
-    def noting(self: ModelOwner, *arguments: Any, **options: Any) -> Any:
+    def counting(self: ModelOwner, *arguments: Any, **options: Any) -> Any:
         generation = submit(self, *arguments, **options)
+        found.append(1 + sum(not generation.future.done() for generation in submitted))
         submitted.append(generation)
         return generation
 
-    def counting(*arguments: Any, **options: Any) -> Any:
-        found.append(sum(not generation.future.done() for generation in list(submitted)))
-        return prepare(*arguments, **options)
-
-    monkeypatch.setattr(ModelOwner, "submit", noting)
-    monkeypatch.setattr(engine, "prepare", counting)
+    monkeypatch.setattr(ModelOwner, "submit", counting)
     return found
 
 

@@ -52,7 +52,8 @@ def test_random_cancels_leave_no_thread_and_no_generation(compose: Make, models:
     assert owner.waiting == 0
     assert not owner.loaded.control.stopped
     end("mcnb-load")
-    assert sorted(thread.name for thread in own_threads() - before) == [f"mcnb-model-{models.endless}", "mcnb-runtime"]
+    end(f"mcnb-model-{models.endless}")
+    assert [thread.name for thread in own_threads() - before] == ["mcnb-runtime"]
     loaded.runtime.close()
     assert cache.unload() == 1, "nobody holds the model any more"
     end("mcnb-trim")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcnb.errors import InvalidInputError
+from mcnb.errors import InvalidInputError, UnsupportedModelError
 from mcnb.models.sampling import row_seeds
 from mcnb.runtime import Compose, Runtime, load
 from tests.support.runs import Models
@@ -92,3 +92,11 @@ def test_an_encoder_decoder_model(runtime: Runtime, tmp_path: Path) -> None:
     first, second = (load(text=text, runtime=runtime).run(prompt="a b c", seed=2).output for _ in range(2))
     assert len(first) == 3
     assert first == second
+
+
+def test_a_model_that_continues_texts_is_not_one_that_turns_them_into_others(runtime: Runtime, models: Models) -> None:
+    text = f"component: {{task: text-to-text, model: {models.poet}, max_output_length: 6}}"
+    with pytest.raises(UnsupportedModelError, match="continues texts") as caught:
+        load(text=text, runtime=runtime).run(prompt="a b c")
+    assert caught.value.hint is not None
+    assert "text-generation" in caught.value.hint

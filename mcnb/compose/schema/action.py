@@ -104,3 +104,6 @@ class ChatCompletionAction(Action):
     """Answer a conversation."""
 
     messages: Annotated[list[Message], Several()] | Text = Field(DEFAULT_MESSAGES, validate_default=True)
+    thinking: _Boolean | None = Field(
+        default=None, description="Whether a model that can think before it answers does; by default as it was trained."
+    )

@@ -33,10 +33,14 @@ class Screen:
         self._sequence = 0
 
     def add(self, item: ShownRun) -> None:
-        """Take in a run that was started: it is shown now, or when the one before it is done."""
-        self._model.history = self._runs.entries()
-        if self._showing is None or self._showing.done:
-            self.show(item)
+        """Take in a run that was started: it is shown now, or when the one before it is done.
+
+        Its line in the history and its state go in one message: no view lists it beside the state of another run.
+        """
+        with self._model.hold_sync():
+            self._model.history = self._runs.entries()
+            if self._showing is None or self._showing.done:
+                self.show(item)
 
     def show(self, item: ShownRun) -> None:
         """Show a run."""
@@ -56,10 +60,12 @@ class Screen:
                 self._send_whole(item)
             elif not item.done:
                 self._send_news(item, text)
-            if changed:
-                self._tell_standing(item)
         if changed:
-            self._model.history = self._runs.entries()
+            with self._model.hold_sync():
+                if item is self._showing:
+                    self._model.text = item.text if item.done else ""
+                    self._model.shown = item.standing()
+                self._model.history = self._runs.entries()
         if item.done:
             self._copy.show(item.run)
             self._show_next(item)
@@ -74,12 +80,6 @@ class Screen:
         waiting = self._runs.next_after(item)
         if item is self._showing and waiting is not None:
             self.show(waiting)
-
-    def _tell_standing(self, item: ShownRun) -> None:
-        with self._model.hold_sync():
-            if item.done:
-                self._model.text = item.text
-            self._model.shown = item.standing()
 
     def _send_news(self, item: ShownRun, text: str) -> None:
         message: dict[str, Any] = {"type": "news", "run": item.run.id, **item.progress}

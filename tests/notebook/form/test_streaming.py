@@ -57,6 +57,24 @@ def test_the_pieces_make_up_the_text(
     assert texts == [poem], "the whole is sent once"
 
 
+def test_a_new_run_and_its_state_come_in_one_message(
+    opened: Opened, runtime: Runtime, models: Models, page: Callable[[RunForm], Page]
+) -> None:
+    form = opened(load(text=document(models.poet), runtime=runtime), prompt=FIRST_LINE)
+    seen = page(form)
+    for _ in range(2):
+        post(form, "run")
+        seen.wait_done(form.runs[-1].id)
+    shown: dict[str, object] = {}
+    counts = set()
+    for update in seen.updates:
+        shown = update.get("shown", shown)
+        if history := update.get("history"):
+            counts.add(len(history))
+            assert (shown.get("run"), shown.get("done")) == (history[0]["run"], history[0]["done"])
+    assert counts == {1, 2}
+
+
 def test_what_is_new_comes_at_each_look(
     form: RunForm, scripted: Scripted, ticks: Ticks, page: Callable[..., Page]
 ) -> None:

@@ -161,9 +161,11 @@ function makeForm(model, link, el) {
     const shown = model.get("shown");
     output.show(shown);
     pause.show(shown);
-    if (shown.done) output.view.replace(model.get("text"));
-    else if (link.stream.run === shown.run) output.view.replace(link.stream.text);
-    if (shown.done) parameters?.used(shown.seed);
+    if (shown.done) {
+      output.view.replace(model.get("text"));
+      output.view.flush();
+      parameters?.used(shown.seed);
+    } else if (link.stream.run === shown.run) output.view.replace(link.stream.text);
     if (shown.run) {
       const word = MARKS[shown.state]?.[1] ?? shown.state;
       const told = `${shown.run} ${shown.state}`;

@@ -87,6 +87,10 @@ function makeText(label) {
       shown = "";
       this.append(text);
     },
+    /** Show now what would be shown with the next frame: a run that says it is finished has all of its text there. */
+    flush() {
+      if (waiting) paint();
+    },
   };
 }
 
