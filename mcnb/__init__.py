@@ -51,7 +51,10 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'mcnb' has no attribute '{name}'")
-    return getattr(importlib.import_module(home), name)
+    from mcnb.collecting import paused
+
+    with paused():
+        return getattr(importlib.import_module(home), name)
 
 
 def __dir__() -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import mcnb as package
+from mcnb.collecting import paused
 from mcnb.errors import DocumentError, ExpressionError, InvalidInputError, McnbError
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -37,7 +38,8 @@ class _Group(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         home = _COMMANDS.get(cmd_name)
-        command = getattr(importlib.import_module(home), cmd_name) if home else None
+        with paused():
+            command = getattr(importlib.import_module(home), cmd_name) if home else None
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
@@ -59,6 +60,19 @@ def import_transformers() -> Any:
         )
     _quiet_own_threads()
     return transformers
+
+
+def import_code(family: Any, config: Any) -> None:
+    """Import the code of a model's architecture, which transformers does at its first use.
+
+    Parameters
+    ----------
+    family : type
+        ``AutoModelForCausalLM`` or the like.
+    config : transformers.PretrainedConfig
+        The model's.
+    """
+    family._model_mapping[type(config)]
 
 
 def import_hub() -> Any:
@@ -215,8 +229,31 @@ def logits_processors(model: Any, config: Any, length: int, device: str, *, enco
         The prompt of an encoder-decoder model, of shape (1, tokens).
     """
     model._prepare_special_tokens(config, True, device=device)
-    return list(
-        model._get_logits_processor(
-            config, input_ids_seq_length=length, encoder_input_ids=encoder_ids, device=device, model_kwargs={}
-        )
+    found = model._get_logits_processor(
+        config, input_ids_seq_length=length, encoder_input_ids=encoder_ids, device=device, model_kwargs={}
     )
+    return [_NoEndYet.instead_of(processor) or processor for processor in found]
+
+
+class _NoEndYet:
+    """No end token before a text is long enough, as transformers has it, which looks through all tokens for them."""
+
+    def __init__(self, ends: Any, length: int) -> None:
+        self._ends = ends
+        self._length = length
+
+    @classmethod
+    def instead_of(cls, processor: Any) -> _NoEndYet | None:
+        """Return the same for a processor of that kind, None for others."""
+        kind = type(processor).__name__
+        if kind == "MinLengthLogitsProcessor":
+            return cls(processor.eos_token_id, processor.min_length)
+        if kind == "MinNewTokensLengthLogitsProcessor":
+            return cls(processor.eos_token_id, processor.prompt_length_to_skip + processor.min_new_tokens)
+        return None
+
+    def __call__(self, ids: Any, scores: Any) -> Any:
+        """Change the scores where they are, of shape (1, vocabulary)."""
+        if ids.shape[-1] < self._length:
+            scores[:, self._ends] = -math.inf
+        return scores

@@ -12,6 +12,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
+from mcnb.collecting import paused
 from mcnb.models.control import Control
 from mcnb.models.flight import Flights, Waiter
 from mcnb.models.hardware import Placement, choose
@@ -79,7 +80,8 @@ class ModelCache:
     def _make_ready(self, spec: ModelSpec, control: Control, report: Report) -> Ready:
         check_before_download(spec, control, self._all_memory())
         snapshot = fetch(spec.source, spec.folder, allow_pickle=spec.allow_pickle, control=control, report=report)
-        placement = choose(spec.device, spec.precision, _dtype(snapshot, snapshot.identity))
+        with paused():  # torch is imported here, by the first model
+            placement = choose(spec.device, spec.precision, _dtype(snapshot, snapshot.identity))
         key = (snapshot.identity, placement.device, placement.dtype)
         if self._has(key):  # a model in memory does not wait for another one to load
             return Ready(key, hit=True)
@@ -102,7 +104,7 @@ class ModelCache:
         """Let idle models leave, the least recently used first, until there is room for another."""
         if PLENTY * snapshot.size < free_memory(placement.device):
             return
-        wanted = needed_to_load(snapshot, placement.dtype)
+        wanted = needed_to_load(snapshot, placement)
         while wanted[0].needed > (free := free_memory(placement.device)):
             if not self._evict_oldest():
                 raise refusal(wanted, placement.device, free)

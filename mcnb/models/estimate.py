@@ -9,7 +9,11 @@ from typing import Any
 
 from mcnb.errors import ModelDamagedError
 from mcnb.models.control import Control
+from mcnb.models.engine.slabs import room_for
+from mcnb.models.hardware import choose_device
 from mcnb.models.home import writing
+from mcnb.models.packing import gains
+from mcnb.models.quantizing import COMPUTES_IN
 from mcnb.models.sizes import Sizes, sizes_of
 from mcnb.models.snapshot import Snapshot
 
@@ -49,8 +53,8 @@ class Estimate:
     weights, cache, activations : int
         Bytes: of weights and buffers; of keys and values; of what is in between while a part of a prompt is computed.
     source : int
-        Bytes of weight files that show up as this process's memory while they are converted. The system takes them
-        back when memory is short.
+        Bytes of weight files that show up as this process's memory while they are converted or packed. The system takes
+        them back when memory is short.
     """
 
     name: str
@@ -91,7 +95,8 @@ def estimate(name: str, folder: Path, context: int | None = None, rows: int = 1)
     context : int, optional
         Tokens of prompt and output together; by default 4,096, or the model's context when that is shorter.
     rows : int
-        Texts that are generated at the same time.
+        Texts that are generated at the same time. Encoder-decoder models compute one after the other, so one is counted
+        (with ``reproducible: false`` several are computed at once, and each takes as much again).
 
     Returns
     -------
@@ -104,20 +109,23 @@ def estimate(name: str, folder: Path, context: int | None = None, rows: int = 1)
     """
     snapshot = Snapshot(name, "local", folder)
     sizes = sizes_of(snapshot)
-    return [estimate_as(snapshot, sizes, dtype, context or DEFAULT_CONTEXT, rows) for dtype in OFFERED]
+    device = choose_device("auto")
+    return [estimate_as(snapshot, sizes, dtype, device, context or DEFAULT_CONTEXT, rows) for dtype in OFFERED]
 
 
-def estimate_as(snapshot: Snapshot, sizes: Sizes, dtype: str, context: int, rows: int = 1) -> Estimate:
-    """Estimate a model's memory for one dtype, with a context no longer than its own."""
+def estimate_as(snapshot: Snapshot, sizes: Sizes, dtype: str, device: str, context: int, rows: int = 1) -> Estimate:
+    """Estimate a model's memory for one dtype on a device, with a context no longer than its own."""
+    packed = device == "cpu" and gains(dtype if dtype in WIDTHS else COMPUTES_IN)
     width = WIDTHS.get(dtype, WIDTHS["bfloat16"])
-    weights = sizes.parameters * width + sizes.buffers
+    weights = (sizes.parameters + (sizes.shared if packed else 0)) * width + sizes.buffers
     if dtype not in WIDTHS:
         weights += sizes.matrices * (1 - width) + sizes.matrix_rows * WIDTHS["float32"]
     tokens = min(context, sizes.context or DEFAULT_CONTEXT)
     part = tokens if sizes.whole_prompts else min(tokens, PROMPT_PART)
     states = part * (_STATES * sizes.hidden + _WIDE_STATES * sizes.widest) * width
     pairs = 2 * sizes.heads * part * part * width if sizes.position_scores else 0
-    scores = rows * sizes.vocabulary * (width + 2 * WIDTHS["float32"])  # converted, and sorted
+    together, room = (1, tokens) if sizes.whole_prompts else (rows, room_for(tokens) or tokens)
+    scores = together * sizes.vocabulary * (width + 2 * WIDTHS["float32"])  # converted, and sorted
     return Estimate(
         snapshot.name,
         sizes.parameters,
@@ -125,18 +133,18 @@ def estimate_as(snapshot: Snapshot, sizes: Sizes, dtype: str, context: int, rows
         rows,
         dtype,
         weights=weights,
-        cache=rows * tokens * sizes.cached * width,
+        cache=together * room * sizes.cached * width,
         activations=states + pairs + scores,
-        source=_source(snapshot, dtype),
+        source=_source(snapshot, dtype, packed=packed),
     )
 
 
-def _source(snapshot: Snapshot, dtype: str) -> int:
-    """Return the bytes of files that have to be converted; files with the right dtype are themselves the weights."""
+def _source(snapshot: Snapshot, dtype: str, *, packed: bool) -> int:
+    """Return the bytes of files that are converted or packed; others are themselves the weights."""
     from mcnb.models.loading import stored_dtype
 
     with contextlib.suppress(ModelDamagedError):  # they are not here yet
-        if stored_dtype(snapshot) != dtype:
+        if packed or stored_dtype(snapshot) != dtype:
             return snapshot.size
     return 0
 

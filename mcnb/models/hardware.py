@@ -9,6 +9,7 @@ from typing import Any
 
 from mcnb.errors import UnsupportedModelError
 from mcnb.models.measurements import measured_once
+from mcnb.models.packing import gains, matrix
 from mcnb.models.quantizing import COMPUTES_IN
 
 DECODE_LOSS = 1.25
@@ -120,7 +121,7 @@ def bfloat16_cost() -> tuple[float, float]:
     (float, float)
         For one row times a matrix (a decode step) and for many rows (a prompt).
     """
-    step, prompt = measured_once("hardware", "", 2, _measured_cost)
+    step, prompt = measured_once("hardware", "packed", 2, _measured_cost)
     return step, prompt
 
 
@@ -141,14 +142,14 @@ def _ratio(torch: Any, rows: int, repeats: int) -> float:
     """Time bfloat16 against float32, in turns, on more weights than the caches hold: decoding reads them all."""
     shape, count = (4096, 1024), 5
     weights, inputs, best = {}, {}, {}
-    for dtype in (torch.float32, torch.bfloat16):
-        weights[dtype] = [torch.ones(shape, dtype=dtype) for _ in range(count)]
+    for dtype, packed in ((torch.float32, gains("float32")), (torch.bfloat16, gains("bfloat16"))):
+        weights[dtype] = [matrix(torch.ones(shape, dtype=dtype), packed=packed) for _ in range(count)]
         inputs[dtype] = torch.ones(rows, shape[1], dtype=dtype)
         best[dtype] = float("inf")
     for _ in range(repeats):
         for dtype, matrices in weights.items():
             start = time.perf_counter()
-            for matrix in matrices:
-                torch.nn.functional.linear(inputs[dtype], matrix)
+            for one in matrices:
+                one(inputs[dtype])
             best[dtype] = min(best[dtype], time.perf_counter() - start)
     return float(best[torch.bfloat16] / best[torch.float32])

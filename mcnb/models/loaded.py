@@ -10,6 +10,7 @@ from typing import Any
 
 from mcnb.models.control import Control
 from mcnb.models.hardware import Placement
+from mcnb.models.packing import packed_bytes
 from mcnb.models.snapshot import Snapshot
 
 _LAYER_LISTS = re.compile(r"(^|\.)(layers|h|block|blocks|layer)$")
@@ -70,7 +71,8 @@ class LoadedModel:
     def memory(self) -> int:
         """Bytes of its weights and buffers."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
-        return sum({t.data_ptr(): t.numel() * t.element_size() for t in tensors}.values())
+        plain: int = sum({t.data_ptr(): t.numel() * t.element_size() for t in tensors}.values())
+        return plain + packed_bytes(self.model)
 
 
 def _ids(value: Any) -> frozenset[int]:

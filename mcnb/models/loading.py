@@ -6,15 +6,17 @@ import contextlib
 import errno
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from mcnb.collecting import paused
 from mcnb.errors import McnbError, ModelDamagedError, OutOfMemoryError, UnsafeModelError, UnsupportedModelError
-from mcnb.models._compat import import_transformers, weights_progress
+from mcnb.models._compat import import_code, import_transformers, weights_progress
 from mcnb.models.control import Control
 from mcnb.models.hardware import Placement
 from mcnb.models.loaded import LoadedModel, check_before_layers, find_context_length
 from mcnb.models.model_files import safetensors_header
+from mcnb.models.packing import pack
 from mcnb.models.progress import Progress, Report, Throttled
 from mcnb.models.quantizing import quantize
 from mcnb.models.snapshot import CONFIG, Snapshot
@@ -57,10 +59,15 @@ def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: 
     ------
     UnsafeModelError, UnsupportedModelError, ModelDamagedError, OutOfMemoryError
     """
-    transformers = import_transformers()
-    import torch
-
     started = time.perf_counter()
+    with paused():
+        transformers = import_transformers()
+        import torch
+
+        with in_our_words(snapshot, CONFIG):
+            config = read_config(transformers, snapshot)
+            family = model_class(transformers, config, snapshot)
+            import_code(family, config)
     control.check()
     tell = Throttled(report)
 
@@ -68,21 +75,25 @@ def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: 
         control.check()
         tell(Progress("load", snapshot.name, done, total, "weights"))
 
-    def quantized(done: int, total: int) -> None:
-        control.check()
-        tell(Progress("load", snapshot.name, done, total, "matrices quantized"))
+    def prepared(how: str) -> Callable[[int, int], None]:
+        def report_matrices(done: int, total: int) -> None:
+            control.check()
+            tell(Progress("load", snapshot.name, done, total, f"matrices {how}"))
 
-    with in_our_words(snapshot, CONFIG):
-        config = read_config(transformers, snapshot)
+        return report_matrices
+
     with weights_progress(progress, control):
         progress(0, 0)
         with in_our_words(snapshot, "tokenizer"):
             tokenizer = _tokenizer(transformers, snapshot)
         with in_our_words(snapshot, "weights"):
-            model = _model(transformers, config, snapshot, getattr(torch, placement.computes_in))
+            model = _model(family, config, snapshot, getattr(torch, placement.computes_in))
             control.check()
             if placement.dtype == "int8":
-                quantize(model, snapshot.name, quantized)
+                quantize(model, snapshot.name, prepared("quantized"))
+            kind = f"{type(model).__name__} {transformers.__version__} {placement.dtype}"
+            if placement.device == "cpu" and pack(model, placement.computes_in, kind, prepared("packed")):
+                _leave_files(model)
             model.to(placement.device)
     defaults, model.generation_config = model.generation_config, transformers.GenerationConfig()
     loaded = LoadedModel(
@@ -160,8 +171,8 @@ def _tokenizer(transformers: Any, snapshot: Snapshot) -> Any:
     return tokenizer
 
 
-def _model(transformers: Any, config: Any, snapshot: Snapshot, dtype: Any) -> Any:
-    model, found = model_class(transformers, config, snapshot).from_pretrained(
+def _model(family: Any, config: Any, snapshot: Snapshot, dtype: Any) -> Any:
+    model, found = family.from_pretrained(
         str(snapshot.folder),
         config=config,
         dtype=dtype,
@@ -178,6 +189,12 @@ def _model(transformers: Any, config: Any, snapshot: Snapshot, dtype: Any) -> An
             hint="fetch the model again",
         )
     return model
+
+
+def _leave_files(model: Any) -> None:
+    """Copy what is left of the weights: as long as one of them is a part of a file, all of the file stays in memory."""
+    for weight in model.parameters():
+        weight.data = weight.data.clone()
 
 
 @contextlib.contextmanager

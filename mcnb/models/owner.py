@@ -1,4 +1,9 @@
-"""The one thread that uses a loaded model. Callers talk to it through a queue."""
+"""The one thread that uses a loaded model. Callers talk to it through a queue.
+
+It ends when there is nothing to do, and a new one begins with the next request. Every thread that has multiplied keeps
+workers of its own (OpenMP), and when these are more than there are cores, each of them sleeps after every product
+instead of waiting for the next one: a text then takes half as long again. So a model that nobody asks has none.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import atexit
 import contextlib
 import queue
 import threading
+import time
 import weakref
 from collections.abc import Mapping
 from functools import cache
@@ -26,6 +32,15 @@ _owners: weakref.WeakSet[ModelOwner] = weakref.WeakSet()
 
 LAST_STEP = 2.0
 """Seconds that a step may take to its end when Python leaves."""
+
+LINGER = 0.05
+"""Seconds without a request after which the thread ends."""
+
+TOGETHER = 0.001
+"""Seconds after a request in which the next one counts as coming at the same time..."""
+
+ALL_TOGETHER = 0.02
+"""... and after the first one of them in which they do."""
 
 LONGEST_QUEUE = 1000
 """Requests that wait for one model at most."""
@@ -51,13 +66,11 @@ class ModelOwner:
         self._ending = False
         self._queue: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         self._engine = Engine(loaded, self._poll)
-        name = f"mcnb-model-{loaded.snapshot.name}"
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread: threading.Thread | None = None
         self._stepping = threading.Lock()
         self._resting = False
         _owners.add(self)
         _rest_at_exit()
-        self._thread.start()
 
     @property
     def waiting(self) -> int:
@@ -96,7 +109,14 @@ class ModelOwner:
                 generation.settle(QueueFullError(told, hint="try again when some of them are done"))
             else:
                 self._queue.put(generation)
+                self._wake()
         return generation
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            name = f"mcnb-model-{self.loaded.snapshot.name}"
+            self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
         """End the thread after what is queued, and free the model's memory."""
@@ -104,8 +124,11 @@ class ModelOwner:
             if self._closed:
                 return
             self._closed = True
-            self._queue.put(None)
-        self._thread.join()
+            thread = self._thread
+            if thread is not None:
+                self._queue.put(None)
+        if thread is not None:
+            thread.join()
         self._engine.batch = None  # its caches go with the model
         release(self.loaded)
 
@@ -117,11 +140,32 @@ class ModelOwner:
         engine = self._engine
         while not self._ending or engine.busy:
             if not engine.busy:
-                self._take(self._queue.get())
+                try:
+                    self._gather()
+                except queue.Empty:
+                    with self._lock:
+                        if self._queue.empty():
+                            self._thread = None
+                            return
+                    continue
             with self._stepping:
                 engine.step()
             if self._resting:
                 threading.Event().wait()  # Python leaves, and this thread with it
+
+    def _gather(self) -> None:
+        """Wait for a request, and then for those that come at the same time: they begin in one step.
+
+        Raises
+        ------
+        queue.Empty
+            When none has come for a while.
+        """
+        self._take(self._queue.get(timeout=LINGER))
+        end = time.monotonic() + ALL_TOGETHER
+        with contextlib.suppress(queue.Empty):
+            while not self._ending and time.monotonic() < end:
+                self._take(self._queue.get(timeout=TOGETHER))
 
     def rest(self) -> None:
         """Let the step that is under way end, and begin no other one."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from mcnb.errors import UnsupportedModelError
+from mcnb.models.matrices import places, replace, weight_of
 
 COMPUTES_IN = "bfloat16"
 """What goes into an int8 matrix and comes out of it. Of float32, torch's kernel is many times slower."""
@@ -35,32 +36,15 @@ def quantize(model: Any, name: str, progress: Callable[[int, int], None]) -> Non
     UnsupportedModelError
         When there is nothing to quantize.
     """
-    import torch
-
-    places = list(_places(model))
-    if not places:
-        raise UnsupportedModelError(
-            f"{name} has no matrices that mcnb can quantize", hint="leave 'quantization' out of the document"
-        )
-    with torch.no_grad():
-        for done, (parent, attribute) in enumerate(places):
-            progress(done, len(places))
-            module = getattr(parent, attribute)
-            weight = module.weight.t() if type(module).__name__ == "Conv1D" else module.weight
-            setattr(parent, attribute, _int8_linear()(weight, module.bias))
-            del module, weight
-    progress(len(places), len(places))
-
-
-def _places(model: Any) -> Iterator[tuple[Any, str]]:
-    """Yield where a matrix stands that is of no embedding: the module around it, and the attribute."""
     kept = {
         id(part.weight) for part in (model.get_input_embeddings(), model.get_output_embeddings()) if part is not None
     }
-    for parent in model.modules():
-        for attribute, module in parent.named_children():
-            if type(module).__name__ in ("Linear", "Conv1D") and id(module.weight) not in kept:
-                yield parent, attribute
+    found = list(places(model, but=kept))
+    if not found:
+        raise UnsupportedModelError(
+            f"{name} has no matrices that mcnb can quantize", hint="leave 'quantization' out of the document"
+        )
+    replace(found, lambda module: _int8_linear()(weight_of(module), module.bias), progress)
 
 
 @lru_cache(maxsize=1)

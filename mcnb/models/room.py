@@ -7,7 +7,7 @@ from mcnb.errors import ModelDamagedError, ModelNotFoundError, OutOfMemoryError
 from mcnb.models.catalog import smaller_repositories
 from mcnb.models.control import Control
 from mcnb.models.estimate import OFFERED, WIDTHS, Estimate, estimate_as
-from mcnb.models.hardware import choose
+from mcnb.models.hardware import Placement, choose
 from mcnb.models.lease import ModelSpec
 from mcnb.models.memory import free_memory
 from mcnb.models.sizes import sizes_of
@@ -20,16 +20,16 @@ PLENTY = 8
 """Times the size of its files, of which a model never needs more: then nothing has to be counted before loading."""
 
 
-def needed_to_load(snapshot: Snapshot, dtype: str) -> list[Estimate]:
-    """Return what a model needs to be of use: first for a dtype, then for those that need less.
+def needed_to_load(snapshot: Snapshot, placement: Placement) -> list[Estimate]:
+    """Return what a model needs to be of use: first as it is placed, then with those dtypes that need less.
 
     Raises
     ------
     ModelDamagedError, UnsafeModelError, UnsupportedModelError
     """
     sizes = sizes_of(snapshot)
-    first = estimate_as(snapshot, sizes, dtype, LEAST_CONTEXT)
-    others = [estimate_as(snapshot, sizes, other, LEAST_CONTEXT) for other in OFFERED if other != dtype]
+    dtypes = (placement.dtype, *(other for other in OFFERED if other != placement.dtype))
+    first, *others = (estimate_as(snapshot, sizes, dtype, placement.device, LEAST_CONTEXT) for dtype in dtypes)
     return [first, *(one for one in others if one.needed < first.needed)]
 
 
@@ -66,7 +66,7 @@ def check_before_download(spec: ModelSpec, control: Control, loaded: int) -> Non
         return
     said = snapshot.config.get("dtype") or snapshot.config.get("torch_dtype")
     placement = choose(spec.device, spec.precision, said if said in WIDTHS else "float32")
-    wanted = needed_to_load(snapshot, placement.dtype)
+    wanted = needed_to_load(snapshot, placement)
     free = free_memory(placement.device) + loaded
     if wanted[0].needed > free:
         raise refusal(wanted, placement.device, free)

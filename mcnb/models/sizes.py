@@ -23,6 +23,8 @@ class Sizes:
         Those of them that multiply in the layers: what quantization makes smaller.
     matrix_rows : int
         Rows of these: each has a scale of its own when quantized.
+    shared : int
+        Those that are embeddings and the vocabulary's matrix in one: in memory twice when the matrix is packed.
     buffers : int
         Bytes that are the same for each dtype, such as masks.
     cached : int
@@ -40,6 +42,7 @@ class Sizes:
     parameters: int
     matrices: int
     matrix_rows: int
+    shared: int
     buffers: int
     cached: int
     hidden: int
@@ -76,6 +79,9 @@ def sizes_of(snapshot: Snapshot) -> Sizes:
             parameters=sum({id(weight): weight.numel() for weight in model.parameters()}.values()),
             matrices=sum({id(weight): weight.numel() for weight in weights}.values()),
             matrix_rows=sum(max(weight.shape) for weight in weights),
+            shared=head.weight.numel()
+            if head is not None and head.weight is model.get_input_embeddings().weight
+            else 0,
             buffers=sum(_bytes(buffer) for buffer in model.buffers()),
             cached=cache_values(config),
             hidden=int(text.hidden_size),
@@ -86,6 +92,12 @@ def sizes_of(snapshot: Snapshot) -> Sizes:
             whole_prompts=bool(config.is_encoder_decoder),
             position_scores=bool(getattr(config, "relative_attention_num_buckets", None)),
         )
+
+
+def _shared(model: Any, head: Any) -> int:
+    """Return how many weights the embeddings and the vocabulary's matrix have in common."""
+    shares = head is not None and head.weight is model.get_input_embeddings().weight
+    return int(head.weight.numel()) if shares else 0
 
 
 def _bytes(buffer: Any) -> int:

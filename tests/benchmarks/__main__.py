@@ -12,9 +12,11 @@ import argparse
 import asyncio
 import importlib
 import os
+import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.reliability.promise import leave_on_term
@@ -40,6 +42,9 @@ def main() -> None:
     if arguments.redraw:
         _finish(arguments)
         return
+    names = arguments.only or NAMES
+    if len(names) > 1:
+        sys.exit(_one_by_one(names))
     settings = Settings(
         arguments.rounds,
         arguments.tokens,
@@ -55,7 +60,7 @@ def main() -> None:
     _say(f"{about['cpu']}, {about['cores']} cores, load {about['load_before']:.1f}; {settings.rounds} rounds")
     failures: dict[str, str] = {}
     with Field(settings) as field:
-        for name in arguments.only or NAMES:
+        for name in names:
             _say(f"{name}:")
             started = time.monotonic()
             try:
@@ -72,6 +77,17 @@ def main() -> None:
     _finish(arguments)
     if failures:
         sys.exit(f"FAILED: {', '.join(failures)}")
+
+
+def _one_by_one(names: Sequence[str]) -> int:
+    """Measure each in a process of its own: what one has left in memory and in threads would slow the next one down."""
+    words = iter(sys.argv[1:])
+    given = [word for word in words if word != "--only" or not next(words)]
+    failed = 0
+    for name in names:
+        line = [sys.executable, "-m", "tests.benchmarks", *given, "--only", name]
+        failed = subprocess.run(line, check=False).returncode or failed
+    return failed
 
 
 def _finish(arguments: argparse.Namespace) -> None:

@@ -52,7 +52,10 @@ def _result(lengths: tuple[int, int], times: dict[int, dict[str, list[float]]], 
         value = paired(taken[OURS], taken[best])
         what = f"{length} tokens, time of the best plain setting, `{best}`"
         result.aims.append(Aim(3, what, value, "<= 1", value <= 1))
-    result.notes = ["Text to text, in this process, with the same threads; greedily where nothing else is said."]
+    result.notes = [
+        "Text to text, each in a process of its own with the same number of threads; greedily where nothing else is "
+        "said."
+    ]
     result.values = {"seconds": times, "same_settings": own}
     return result
 

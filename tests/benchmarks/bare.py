@@ -1,7 +1,14 @@
-"""transformers without anything around it, in this process."""
+"""transformers without anything around it, in a process of its own.
+
+In one process with mcnb each would slow the other down: threads that multiply keep workers (OpenMP), and where these
+are more than there are cores, all of them sleep between two products.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +26,37 @@ class Generated:
 
 
 class Bare:
+    """A process with a model that transformers loaded; see ``Model``."""
+
+    def __init__(self, folder: Path, dtype: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.bare", str(folder), dtype],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def generate(
+        self, prompts: list[str], tokens: int, attention: str = "sdpa", sampling: Mapping[str, Any] | None = None
+    ) -> Generated:
+        """Have it generate; see ``Model.generate``."""
+        ours, theirs = self._process.stdin, self._process.stdout
+        if ours is None or theirs is None:
+            raise RuntimeError("the process has no pipes")
+        ours.write(json.dumps([prompts, tokens, attention, sampling]) + "\n")
+        ours.flush()
+        while line := theirs.readline():
+            if line.startswith("{"):
+                return Generated(**json.loads(line))
+        raise RuntimeError(f"bare transformers left with {self._process.wait()}")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+class Model:
     """A model that transformers loaded, and its ``generate``.
 
     Parameters
@@ -76,3 +114,15 @@ class _Clock:
 
     def end(self) -> None:
         pass
+
+
+def main() -> None:
+    """Load the model, and do what each line of standard input says."""
+    model = Model(Path(sys.argv[1]), sys.argv[2])
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(vars(model.generate(*json.loads(line)))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

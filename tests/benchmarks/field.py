@@ -75,8 +75,9 @@ class Field:
         return found
 
     def bare(self, dtype: str) -> Bare:
-        """transformers alone."""
+        """transformers alone, in a process of its own."""
         if dtype not in self._bare:
             self._bare[dtype] = Bare(self.settings.model, dtype)
+            self._stack.callback(self._bare[dtype].close)
             self._bare[dtype].generate(["Once upon a time"], 4)
         return self._bare[dtype]

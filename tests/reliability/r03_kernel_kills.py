@@ -119,7 +119,7 @@ async def measure(task: Task) -> Figure:
                 figure.broken.append(f"{name}: the server was started again")
 
     await asyncio.gather(*(lane(f"server-{number}") for number in range(LANES if task.rounds > LANES else 1)))
-    figure.broken += [f"it took {seconds:.1f} s from a kill to the end" for seconds in took if seconds > WITHIN]
+    figure.late += [f"it took {seconds:.1f} s from a kill to the end" for seconds in took if seconds > WITHIN]
     figure.figure = (
         f"{len(took) + len(went_on)} kills, none lost, stuck or in two end states; end after the kill: median "
         f"{percentile(took, 50):.1f} s, longest {max(took, default=0):.1f} s; {len(went_on)} went on in the next "

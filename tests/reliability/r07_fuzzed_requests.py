@@ -40,6 +40,7 @@ class Fuzzing:
         self.took: list[float] = []
         self.failed = 0
         self.broken: list[str] = []
+        self.late: list[str] = []
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.update(server.headers)
@@ -102,7 +103,7 @@ class Fuzzing:
         self.took.append(seconds)
         self.answers[reply.status_code] += 1
         if seconds > WITHIN:
-            self.broken.append(f"{seconds:.1f} s, {reply.status_code}: {_curl(case)}")
+            self.late.append(f"{seconds:.1f} s, {reply.status_code}: {_curl(case)}")
         if reply.status_code >= 500:
             if _is_failed_run(reply):
                 self.failed += 1
@@ -155,6 +156,7 @@ async def measure(task: Task) -> Figure:
             if reply.status_code != 200:
                 figure.broken.append(f"the run afterwards was answered with {reply.status_code}: {reply.text}")
     figure.broken += fuzzing.broken
+    figure.late = fuzzing.late
     errors = sum(count for status, count in fuzzing.answers.items() if status >= 500) - fuzzing.failed
     told = ", ".join(f"{count} × {status}" for status, count in sorted(fuzzing.answers.items()))
     figure.figure = (

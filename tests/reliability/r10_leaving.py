@@ -59,7 +59,8 @@ async def measure(task: Task) -> Figure:
             )
     step = percentile(seen.steps, 50)
     allowed = STOPPED_WITHIN + max(seen.steps, default=0)
-    figure.broken = seen.broken + [
+    figure.broken = seen.broken
+    figure.late = [
         f"compute stopped {seconds:.3f} s after the client had left" for seconds in seen.stopped if seconds > allowed
     ]
     figure.figure = (

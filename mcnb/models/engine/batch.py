@@ -63,17 +63,30 @@ class Batch:
         self.prefixes = Prefixes(CHUNK, int(PREFIX_SHARE * free_memory(self._device)))
         self._pace = STALL / CHUNK  # seconds for a token of a prompt, so far
 
+    def fail(self, error: BaseException) -> None:
+        """End all generations with an error, and begin anew."""
+        for work in list(self.works):
+            self.end(work, error)
+        if self._forward.slabs is not None:
+            self._forward.slabs.clear()
+        self._tell()
+
     def step(self) -> None:
         """Compute one token of all that grow, and a part of the prompts that wait; tell who waits for what ended."""
         try:
             self._advance()
+            if self._forward.slabs is not None and self._ended:
+                self._forward.slabs.tidy()
         finally:
-            ended, self._ended = self._ended, []
-            for work in ended:
-                work.tell()
+            self._tell()
+
+    def _tell(self) -> None:
+        ended, self._ended = self._ended, []
+        for work in ended:
+            work.tell()
 
     def _advance(self) -> None:
-        growing = [Turn(one) for work in self.works for one in work.sequences]
+        growing = sorted((Turn(one) for work in self.works for one in work.sequences), key=lambda turn: turn.where)
         if self._forward.one_at_a_time and any(work.generation.reproducible for work in self.works):
             self._step_apart(growing)
             return
@@ -110,8 +123,8 @@ class Batch:
         sequences = work.count + sum(other.count for other in self.works)
         if self.works and sequences > MOST_SEQUENCES:
             return False
-        needed = work.tokens * self._forward.bytes_per_token
-        taken = sum(other.tokens * self._forward.bytes_per_token - other.memory for other in self.works)
+        needed = work.room * self._forward.bytes_per_token
+        taken = sum(other.room * self._forward.bytes_per_token - other.memory for other in self.works)
         free = int(MEMORY_SHARE * free_memory(self._device))
         if needed + taken > free and self.prefixes.memory:
             self.prefixes.clear()

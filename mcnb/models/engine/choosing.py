@@ -54,30 +54,35 @@ def choose(scores: Any, choosers: Sequence[Chooser], histories: Sequence[Sequenc
     """
     import torch
 
-    chosen: list[int | BaseException] = [0] * len(choosers)
-    alike: dict[tuple[float, int, float] | None, list[int]] = {}
-    rows = list(scores.unsqueeze(1).unbind(0)) if any(chooser.processors for chooser in choosers) else []
-    for number, chooser in enumerate(choosers):
-        if chooser.processors:
+    with torch.inference_mode():
+        chosen: list[int | BaseException] = [0] * len(choosers)
+        alike: dict[tuple[float, int, float] | None, list[int]] = {}
+        rows = list(scores.unsqueeze(1).unbind(0)) if any(chooser.processors for chooser in choosers) else []
+        replaced = False
+        for number, chooser in enumerate(choosers):
+            if chooser.processors:
+                try:
+                    ids = torch.tensor([histories[number]], device=scores.device)
+                    for processor in chooser.processors:
+                        before, rows[number] = rows[number], processor(ids, rows[number])
+                        replaced = replaced or rows[number] is not before
+                except BaseException as error:  # of this sequence alone
+                    chosen[number] = error
+                    continue
+            alike.setdefault(chooser.how, []).append(number)
+        if replaced:
+            scores = torch.cat(rows)
+        for how, numbers in alike.items():
+            mine = scores if len(numbers) == len(choosers) else scores[numbers]
             try:
-                ids = torch.tensor([histories[number]], device=scores.device)
-                for processor in chooser.processors:
-                    rows[number] = processor(ids, rows[number])
-            except BaseException as error:  # of this sequence alone
-                chosen[number] = error
-                continue
-        alike.setdefault(chooser.how, []).append(number)
-    if rows:
-        scores = torch.cat(rows)
-    for how, numbers in alike.items():
-        mine = scores if len(numbers) == len(choosers) else scores[numbers]
-        try:
-            found: Sequence[int | BaseException] = _of(mine, how, [choosers[number].generator for number in numbers])
-        except BaseException as error:
-            found = [error] * len(numbers)
-        for number, token in zip(numbers, found, strict=True):
-            chosen[number] = token
-    return chosen
+                found: Sequence[int | BaseException] = _of(
+                    mine, how, [choosers[number].generator for number in numbers]
+                )
+            except BaseException as error:
+                found = [error] * len(numbers)
+            for number, token in zip(numbers, found, strict=True):
+                chosen[number] = token
+        return chosen
 
 
 def _of(scores: Any, how: tuple[float, int, float] | None, generators: Sequence[Any]) -> list[int]:

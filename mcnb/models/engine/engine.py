@@ -58,11 +58,26 @@ class Engine:
         between : bool
             Whether it is a pause between two steps of ``generate``: then no other one is begun.
         """
-        self._waiting += self._poll()
-        self._leave()
-        self._admit(between)
+        try:
+            self._waiting += self._poll()
+            self._leave()
+            self._admit(between)
+            if self.batch is not None:
+                self.batch.step()
+        except BaseException as error:  # whatever it is: nobody may wait for ever, and the next request has to work
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """End all there is with an error."""
+        waiting, self._waiting = self._waiting, []
+        held, self._held = self._held, None
+        if held is not None:
+            held.finish(error)
+            held.tell()
+        for generation in waiting:
+            generation.settle(error)
         if self.batch is not None:
-            self.batch.step()
+            self.batch.fail(error)
 
     def _leave(self) -> None:
         """End what nobody wants any more."""
@@ -101,8 +116,10 @@ class Engine:
                 return
 
     def _has_room(self, work: Work) -> bool:
+        self._held = work  # also while it is asked for: an error there must not lose it
         settled = self.batch is not None and self.batch.let_in(work)
-        self._held = None if settled else work
+        if settled:
+            self._held = None
         return settled
 
     def _begun(self, generation: Generation) -> Prepared | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mcnb.models.engine.attention import NAME, Segment, attending
 from mcnb.models.engine.invariance import Shapes
+from mcnb.models.engine.slabs import Slabs
 from mcnb.models.loaded import LoadedModel
 
 
@@ -29,12 +30,15 @@ class Forward:
         Of keys and values.
     one_at_a_time : bool
         True where there are no such shapes: then one sequence is computed in a pass, so that the same holds.
+    slabs : Slabs or None
+        Where one call of attention treats every sequence as a call of its own would.
     """
 
     def __init__(self, loaded: LoadedModel, shapes: Shapes) -> None:
         self.shapes = shapes
         self.bytes_per_token = 0
         self.one_at_a_time = False
+        self.slabs: Slabs | None = None
         self._loaded = loaded
         self.vocabulary = int(loaded.model.get_output_embeddings().weight.shape[0])
         self._configs = list(_configs(loaded.model))
@@ -63,7 +67,7 @@ class Forward:
         device = self._loaded.placement.device
         keep = [*wanted] or [0]
         keep += [keep[0]] * (self.shapes.filled(len(keep)) - len(keep))
-        with torch.inference_mode(), attending(filled), self._attention():
+        with torch.inference_mode(), attending(filled, self.slabs), self._attention():
             scores = self._loaded.model(
                 input_ids=torch.tensor([ids + [0] * rest], device=device),
                 position_ids=torch.tensor([places + [0] * rest], device=device),

@@ -8,9 +8,13 @@ two on. Which multiple that is here is found out with the model's own matrices, 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from mcnb.models.engine.slabs import ROOMS
+from mcnb.models.matrices import PLAIN, weight_of
+from mcnb.models.packing import matrix
 
 MOST_TOKENS = 512
 """In one forward pass."""
@@ -22,6 +26,12 @@ _TILES = (2, 4, 8, 16, 32)
 """Not 1: sums over a single row are taken in another order too, in every norm."""
 
 _FIXED = 64
+
+_QUERY_TILES = (4, 8, 16)
+"""Not less: one to three queries take longer than four, in bfloat16 up to twice as long."""
+
+_COMPANIES = (2, 3, 5, 8, 16, 32)
+"""Sequences in one call of attention that are tried out."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,8 @@ def knows_all_weights(model: Any) -> bool:
 
 
 def _is_matrix(module: Any) -> bool:
-    return type(module).__name__ in ("Linear", "Conv1D", "Int8Linear") and getattr(module, "weight", None) is not None
+    kinds = (*PLAIN, "Int8Linear", "PackedLinear")
+    return type(module).__name__ in kinds and getattr(module, "weight", None) is not None
 
 
 def _looks_up(module: Any) -> bool:
@@ -117,8 +128,9 @@ def _revealing(module: Any, rows: int) -> tuple[Any, Any]:
     """
     import torch
 
-    made = copy.deepcopy(module)
-    weight = made.weight.data.t() if type(module).__name__ == "Conv1D" else made.weight.data
+    packed = type(module).__name__ == "PackedLinear"
+    made = module.plain() if packed else copy.deepcopy(module)
+    weight = weight_of(made).data
     inputs = weight.shape[1]
     generator = torch.Generator().manual_seed(0)
     places = torch.randperm(inputs, generator=generator).to(weight.device)
@@ -129,4 +141,73 @@ def _revealing(module: Any, rows: int) -> tuple[Any, Any]:
     given[:, large.cpu()] *= 1000
     given = given.to(weight.device, width)
     given[:, against] = -given[:, large]
-    return made, given
+    return matrix(weight, made.bias, packed=True) if packed else made, given
+
+
+def find_query_tile(heads: int, pairs: Sequence[tuple[Any, Any]]) -> int:
+    """Return how many queries for each key one call of attention must have for all sequences to be treated alike.
+
+    Each thread of torch's attention on CPUs has a scratch buffer whose length follows from the number of queries. With
+    some numbers the buffers of the second and further threads are not aligned as the first one's, and the last bits of
+    a sequence depend on which thread computes it, so on the company it is in.
+
+    Parameters
+    ----------
+    heads : int
+        Of the queries.
+    pairs : sequence of tuple of torch.Tensor
+        Keys and values of layers, each of shape (1, key/value heads, any, head size).
+
+    Returns
+    -------
+    int
+        The queries are filled up to a multiple of it; 0 when there is no such number.
+    """
+    import torch
+
+    with torch.inference_mode():
+        for tile in _QUERY_TILES:
+            if all(not heads % pair[0].shape[1] and _attends_alike(heads, pair, tile) for pair in pairs):
+                return tile
+    return 0
+
+
+def _attends_alike(heads: int, pair: tuple[Any, Any], tile: int) -> bool:
+    import torch
+
+    shared = pair[0].shape[1]
+    asked = -(-heads // shared // tile) * tile
+    for room in ROOMS:
+        rows = _revealing_rows(max(_COMPANIES), room, asked, pair)
+        alone = [_attended(*(tensor[row : row + 1] for tensor in rows)) for row in range(max(_COMPANIES))]
+        for count in _COMPANIES:
+            for first in (0, 1, max(_COMPANIES) - count):
+                some = slice(first, min(first + count, max(_COMPANIES)))
+                if not torch.equal(_attended(*(tensor[some] for tensor in rows)), torch.cat(alone[some])):
+                    return False
+    return True
+
+
+def _attended(queries: Any, keys: Any, values: Any, mask: Any) -> Any:
+    import torch
+
+    return torch.nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+
+
+def _revealing_rows(count: int, room: int, queries: int, like: tuple[Any, Any]) -> tuple[Any, ...]:
+    """Return queries, keys, values and a mask: half of the values cancel each other, so that the order shows."""
+    import torch
+
+    generator = torch.Generator().manual_seed(room)
+    shared, place, dtype = like[0].shape[1], like[0].device, like[0].dtype
+    keys = torch.randn(count, shared, room, like[0].shape[3], generator=generator)
+    values = torch.randn(count, shared, room, like[1].shape[3], generator=generator)
+    quarter = room // 4
+    keys[:, :, quarter : 2 * quarter] = keys[:, :, :quarter]
+    values[:, :, :quarter] *= 1000
+    values[:, :, quarter : 2 * quarter] = -values[:, :, :quarter]
+    asked = torch.randn(count, shared, queries, like[0].shape[3], generator=generator)
+    mask = torch.zeros(count, 1, 1, room)
+    for row in range(count):
+        mask[row, ..., room - 1 - row % (room // 3) :] = float("-inf")
+    return tuple(tensor.to(place, dtype) for tensor in (asked, keys, values, mask))

@@ -1,4 +1,8 @@
-"""Keys and values of beginnings that prompts share, kept for the next one that begins alike."""
+"""Keys and values of beginnings that prompts share, kept for the next one that begins alike.
+
+A chunk is of use only with all those before it. So the last one of a prompt counts as used the longest ago, and the
+first one as used just now: what leaves first is never what others stand on.
+"""
 
 from __future__ import annotations
 
@@ -38,25 +42,26 @@ class Prefixes:
 
     def find(self, parent: int, tokens: Sequence[int]) -> tuple[int, Block] | None:
         """Return the number and content of the chunk with these tokens behind another one."""
-        key = parent, tuple(tokens)
-        found = self._known.get(key)
-        if found is not None:
-            self._known.move_to_end(key)
-        return found
+        return self._known.get((parent, tuple(tokens)))
 
-    def keep(self, parent: int, tokens: Sequence[int], cache: RowCache, begin: int) -> int:
-        """Keep a chunk that was just computed; return its number."""
-        key = parent, tuple(tokens)
-        if (known := self._known.get(key)) is not None:
-            return known[0]
-        block = cache.block(begin, begin + self.chunk)
-        number = next(self._numbers)
-        self._known[key] = number, block
-        self.memory += block.memory
+    def use(self, chain: Sequence[Key]) -> None:
+        """Note that the chunks of a prompt, from its beginning on, are in use."""
+        for key in reversed(chain):
+            if key in self._known:
+                self._known.move_to_end(key)
+
+    def keep(self, chain: Sequence[Key], cache: RowCache, begin: int) -> int:
+        """Keep the last chunk of a prompt so far, which was just computed; return its number."""
+        known = self._known.get(chain[-1])
+        if known is None:
+            block = cache.block(begin, begin + self.chunk)
+            known = self._known[chain[-1]] = next(self._numbers), block
+            self.memory += block.memory
+        self.use(chain)
         while self.memory > self.room and self._known:
             _, (_, oldest) = self._known.popitem(last=False)
             self.memory -= oldest.memory
-        return number
+        return known[0]
 
     def clear(self) -> None:
         """Forget them all."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mcnb.models.engine.slabs import Slab
 
 SMALLEST = 128
 """Tokens a row has room for at first."""
@@ -28,25 +31,75 @@ class Block:
 class RowCache:
     """The keys and values of one sequence; the room for them grows as it does.
 
+    Parameters
+    ----------
+    expected : int
+        Tokens there is room for at first.
+    most : int, optional
+        Tokens it will never have more of.
+
     Attributes
     ----------
     length : int
         Tokens whose keys and values it holds. A forward pass writes behind them and then counts them in.
+    slab : Slab or None
+        Where they are, if not in memory of their own.
+    slot : int
+        Which row of the slab.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int = SMALLEST, most: int | None = None) -> None:
         self.length = 0
+        self._expected = expected
+        self._most = most
         self._layers: dict[int, tuple[Any, Any]] = {}
+        self.slab: Slab | None = None
+        self.slot = 0
 
     @property
     def memory(self) -> int:
         """Bytes it takes."""
+        if self.slab is not None:
+            return self.slab.bytes_per_row
         return sum(tensor.nbytes for pair in self._layers.values() for tensor in pair)
 
     @property
     def bytes_per_token(self) -> int:
-        """Bytes of the keys and values of one token."""
-        return sum(tensor.nbytes // tensor.shape[2] for pair in self._layers.values() for tensor in pair)
+        """Bytes of the keys and values of one token, once it holds some."""
+        held = sum(tensor.nbytes for pair in self.layers().values() for tensor in pair)
+        return int(held // max(1, self.length))
+
+    def layers(self) -> dict[int, tuple[Any, Any]]:
+        """Return what it holds: by layer, keys and values, each of shape (1, key/value heads, length, head size)."""
+        if self.slab is None:
+            held = self._layers
+        else:
+            row = slice(self.slot, self.slot + 1)
+            held = {layer: (keys[row], values[row]) for layer, (keys, values) in self.slab.layers().items()}
+        return {
+            layer: (keys[:, :, : self.length], values[:, :, : self.length]) for layer, (keys, values) in held.items()
+        }
+
+    def move_to(self, slab: Slab, slot: int) -> None:
+        """Note that what it holds is a row of a slab now."""
+        if self.slab is not slab:
+            self.leave()
+        self.slab, self.slot = slab, slot
+        self._layers = {}
+
+    def move_out(self) -> None:
+        """Take what it holds out of its slab."""
+        if self.slab is not None:
+            held = self.layers()
+            self.leave()
+            for layer, (keys, values) in held.items():
+                self.put(layer, 0, keys, values)
+
+    def leave(self) -> None:
+        """Let go of its row in a slab, if it has one; what was there is gone."""
+        if self.slab is not None:
+            self.slab.leave(self.slot)
+        self.slab = None
 
     def put(self, layer: int, begin: int, keys: Any, values: Any) -> tuple[Any, Any]:
         """Write the keys and values of tokens; return those of all tokens up to them.
@@ -66,9 +119,24 @@ class RowCache:
         all_values[:, :, begin:end] = values
         return all_keys[:, :, :end], all_values[:, :, :end]
 
+    def put_one(self, layer: int, place: int, key: Any, value: Any) -> tuple[Any, Any]:
+        """Write the key and the value of one token; return those of all tokens up to it.
+
+        Parameters
+        ----------
+        layer, place : int
+            Of which layer; of the token.
+        key, value : torch.Tensor
+            Of shape (1, key/value heads, head size).
+        """
+        all_keys, all_values = self._room(layer, place + 1, key, value)
+        all_keys.select(2, place).copy_(key)
+        all_values.select(2, place).copy_(value)
+        return all_keys.narrow(2, 0, place + 1), all_values.narrow(2, 0, place + 1)
+
     def copy(self) -> RowCache:
         """Return the same again, for a further sequence with the same beginning."""
-        made = RowCache()
+        made = RowCache(self._expected, self._most)
         made.extend(self.block(0, self.length))
         return made
 
@@ -76,7 +144,7 @@ class RowCache:
         """Return a copy of a part."""
         layers = {
             layer: (keys[:, :, begin:end].clone(), values[:, :, begin:end].clone())
-            for layer, (keys, values) in self._layers.items()
+            for layer, (keys, values) in self.layers().items()
         }
         return Block(layers, sum(tensor.nbytes for pair in layers.values() for tensor in pair))
 
@@ -92,7 +160,9 @@ class RowCache:
         known = self._layers.get(layer)
         if known is not None and known[0].shape[2] >= end:
             return known
-        room = max(SMALLEST, -(-3 * end // (2 * SMALLEST)) * SMALLEST)
+        room = max(self._expected, -(-3 * end // (2 * SMALLEST)) * SMALLEST)
+        if self._most is not None:
+            room = max(end, min(room, self._most))
         pair = keys.new_empty(_roomy(keys, room)), values.new_empty(_roomy(values, room))
         if known is not None:
             for new, old in zip(pair, known, strict=True):
@@ -102,4 +172,4 @@ class RowCache:
 
 
 def _roomy(like: Any, room: int) -> tuple[int, ...]:
-    return (1, like.shape[1], room, like.shape[3])
+    return (1, like.shape[1], room, like.shape[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +31,17 @@ class Turn:
     place: int = 0
     guesses: tuple[int, ...] = ()
 
+    @property
+    def where(self) -> tuple[int, int]:
+        """Where its keys and values are: attention takes those of one slab row by row."""
+        cache = self.sequence.cache
+        return (cache.slab.room, cache.slot) if cache.slab is not None else (sys.maxsize, 0)
+
     def segments(self) -> Iterator[Segment]:
         """Yield what is computed. A guess is looked at as it will be when it is a token of its own: alone."""
         cache = self.sequence.cache
         for offset, token in enumerate((self.sequence.tokens[-1], *self.guesses)):
-            yield Segment(cache, cache.length + offset, (token,))
+            yield Segment(cache, cache.length + offset, (token,), grows=True)
 
 
 def take_tokens(scores: Any, turns: Sequence[Turn], end: Callable[[Work, BaseException | None], object]) -> None:

@@ -10,8 +10,9 @@ from mcnb.models._compat import logits_processors
 from mcnb.models.engine.attention import Segment
 from mcnb.models.engine.choosing import Chooser
 from mcnb.models.engine.drafts import Drafts
-from mcnb.models.engine.prefixes import ROOT, Prefixes
-from mcnb.models.engine.row_cache import RowCache
+from mcnb.models.engine.prefixes import ROOT, Key, Prefixes
+from mcnb.models.engine.row_cache import SMALLEST, RowCache
+from mcnb.models.engine.slabs import room_for
 from mcnb.models.generation import explained, generation_config
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.prompting import Prepared
@@ -80,14 +81,22 @@ class Work:
         self.sequences: list[Sequence] = []
         self.growing = False
         self._loaded = loaded
-        self._cache = RowCache()
+        length = len(self.prompt)
+        self._cache = RowCache(length + min(self.budget, SMALLEST), length + self.budget)
         self._parent = ROOT
+        self._chain: list[Key] = []
         self._error: BaseException | None = None
 
     @property
     def tokens(self) -> int:
         """Tokens of all its sequences when each uses up its budget."""
         return int(self.count) * (len(self.prompt) + self.budget)
+
+    @property
+    def room(self) -> int:
+        """Tokens there has to be room for: rows of a slab are as long as the longest it may hold."""
+        each = len(self.prompt) + self.budget
+        return int(self.count) * (room_for(each) or each)
 
     @property
     def memory(self) -> int:
@@ -115,11 +124,14 @@ class Work:
         size = prefixes.chunk
         while len(self.prompt) - self._cache.length > size:
             begin = self._cache.length
-            found = prefixes.find(self._parent, self.prompt[begin : begin + size])
+            tokens = tuple(self.prompt[begin : begin + size])
+            found = prefixes.find(self._parent, tokens)
             if found is None:
                 break
+            self._chain.append((self._parent, tokens))
             self._parent, block = found
             self._cache.extend(block)
+        prefixes.use(self._chain)
         for begin in range(self._cache.length, len(self.prompt), size):
             yield Segment(self._cache, begin, tuple(self.prompt[begin : begin + size]))
 
@@ -134,7 +146,8 @@ class Work:
     def keep(self, segment: Segment, prefixes: Prefixes) -> None:
         """Keep a computed chunk for prompts that begin alike."""
         if len(segment.tokens) == prefixes.chunk:
-            self._parent = prefixes.keep(self._parent, segment.tokens, self._cache, segment.begin)
+            self._chain.append((self._parent, segment.tokens))
+            self._parent = prefixes.keep(self._chain, self._cache, segment.begin)
 
     def begin_to_grow(self) -> None:
         """Make the sequences: the prompt is processed, and what is said of its last token is the same for all."""
@@ -158,9 +171,12 @@ class Work:
         sequence.tokens.append(token)
         if self.rows.take(sequence.number, token):
             self.sequences.remove(sequence)
+            sequence.cache.leave()
 
     def finish(self, error: BaseException | None = None) -> None:
         """End it, whole or not; its keys and values go. ``tell`` then tells who waits."""
+        for sequence in self.sequences:
+            sequence.cache.leave()
         self.sequences.clear()
         self._cache = RowCache()
         try:

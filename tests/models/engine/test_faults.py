@@ -198,3 +198,20 @@ def test_the_queue_of_a_model_that_generates_is_bounded_too(
     opened.set()
     assert found == 2
     assert all(texts(one) for one in queued)
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["_advance", "_prompts", "let_in"])
+def test_an_error_between_the_passes_ends_all_there_is(
+    where: str, error: BaseException, owner: ModelOwner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = texts(submit(owner, GOOD))
+    held = Held(owner)
+    asked = [submit(owner, GOOD), submit(owner, BAD)]
+    monkeypatch.setattr(batch_module.Batch, where, _raise(error))
+    held.gate.open()
+    for one in asked:
+        with pytest.raises(McnbError, match=r"as planned|memory"):
+            one.future.result(20)
+    monkeypatch.undo()
+    assert texts(submit(owner, GOOD)) == expected

@@ -9,6 +9,7 @@ import pytest
 
 from mcnb.models.engine.batch import Batch
 from mcnb.models.engine.forward import Forward
+from mcnb.models.engine.prefixes import ROOT, Prefixes
 from mcnb.models.owner import ModelOwner
 from mcnb.models.request import Priority
 
@@ -122,6 +123,16 @@ def test_beginnings_are_bounded_and_the_least_used_go_first(owner: ModelOwner) -
     prefixes.clear()
     prefixes.room = 3 * one
     first, second = (f"{name} walked far away from the house by the sea. " * 2 for name in ("She", "He"))
-    for prompt in (first, second, first, LONG):
+    for prompt in (first, second, first, LONG, LONG * 2, first):
         texts(submit(owner, Ask(prompt)))
         assert prefixes.memory == len(prefixes) * one <= 3 * one
+        assert _parents(prefixes) <= _numbers(prefixes), "what others stand on has left before them"
+    assert ROOT in {parent for parent, _ in prefixes._known}
+
+
+def _parents(prefixes: Prefixes) -> set[int]:
+    return {parent for parent, _ in prefixes._known} - {ROOT}
+
+
+def _numbers(prefixes: Prefixes) -> set[int]:
+    return {number for number, _ in prefixes._known.values()}

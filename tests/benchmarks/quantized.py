@@ -1,0 +1,88 @@
+"""What ``quantization: int8`` gains and what it costs: speed, memory and how well a text is foretold."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import mcnb
+
+from .contenders import Here
+from .field import Field
+from .load import Request
+from .settings import Result, median
+
+KINDS: dict[str, dict[str, str]] = {
+    "float32": {"precision": "float32"},
+    "bfloat16": {"precision": "bfloat16"},
+    "int8": {"quantization": "int8"},
+}
+TOGETHER = 16
+LONG_PROMPT = 1000
+WINDOW = 512
+"""Tokens of the text that are foretold from one another."""
+
+TEXTS = ("README.md", "docs/server.md", "docs/engine.md", "CHANGELOG.md")
+ROOT = Path(__file__).parents[2]
+
+
+async def measure(field: Field) -> Result:
+    """Let the three take turns."""
+    settings = field.settings
+    sides = {name: Here(name, "", {}, _compose(field, name)) for name in KINDS}
+    for side in sides.values():
+        await field.load.turn(side, [Request("Once upon a time", 8)])
+    alone: dict[str, list[float]] = {name: [] for name in sides}
+    together: dict[str, list[float]] = {name: [] for name in sides}
+    prompt: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(settings.rounds):
+        for name, side in sides.items():
+            one = await field.load.turn(side, [Request("Once upon a time", settings.tokens)])
+            alone[name].append(one.rate)
+            many = [Request(text, settings.tokens) for text in field.prompts.short(TOGETHER)]
+            together[name].append((await field.load.turn(side, many)).rate)
+            read = await field.load.turn(side, [Request(field.prompts.long(LONG_PROMPT, f"{name} {number}"), 8)])
+            prompt[name] += read.firsts
+            figures = f"{alone[name][-1]:.0f} and {together[name][-1]:.0f} tokens/s, {prompt[name][-1]:.2f} s"
+            settings.say(f"  round {number + 1}, {name}: {figures}")
+    columns = ["", "alone", f"{TOGETHER} runs", f"first token behind {LONG_PROMPT:,}", "weights", "perplexity"]
+    result = Result("quantized", "`quantization: int8` on the CPU", columns)
+    for owner in next(iter(sides.values())).compose.runtime.cache.loaded():
+        name = owner.loaded.placement.dtype
+        foretold = perplexity(owner.loaded)
+        figures = [f"{median(alone[name]):.0f} tokens/s", f"{median(together[name]):.0f} tokens/s"]
+        figures += [f"{median(prompt[name]):.2f} s", f"{owner.loaded.memory / 1e6:.0f} MB", f"{foretold:.2f}"]
+        result.rows.append([name, *figures])
+        result.values.setdefault("perplexity", {})[name] = foretold
+    result.notes = [
+        f"Perplexity: of this project's own {', '.join(TEXTS)}, in pieces of {WINDOW} tokens; less is better."
+    ]
+    result.values |= {"alone": alone, "together": together, "prompt": prompt}
+    return result
+
+
+def _compose(field: Field, kind: str) -> Any:
+    document = json.loads(field.document.read_text())
+    document["components"][0] |= KINDS[kind]
+    path = field.folder / f"{kind}.yml"
+    path.write_text(json.dumps(document))
+    return mcnb.load(str(path))
+
+
+def perplexity(loaded: Any) -> float:
+    """Return how many tokens a model wavers between on average, at each place of the texts."""
+    import torch
+
+    text = "\n\n".join((ROOT / name).read_text(encoding="utf-8") for name in TEXTS)
+    ids = loaded.tokenizer(text, verbose=False, return_tensors="pt")["input_ids"][0]
+    total, count = 0.0, 0
+    with torch.inference_mode():
+        for piece in ids.split(WINDOW):
+            if len(piece) < WINDOW:
+                break
+            scores = loaded.model(input_ids=piece[None], use_cache=False).logits[0, :-1].float()
+            total += float(torch.nn.functional.cross_entropy(scores, piece[1:], reduction="sum"))
+            count += len(piece) - 1
+    return math.exp(total / count)
