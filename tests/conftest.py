@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from tests.support.hub import StandInHub
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when the library is imported
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells have it for what they start in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the commands that tests interrupt would inherit it
 
 OURS = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "", None)
 
