@@ -8,21 +8,18 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from mcnb.errors import ConflictError, KernelDiedError, McnbError, error_of
+from mcnb.errors import ConflictError, KernelDiedError, error_of
 from mcnb.kernel import protocol
-from mcnb.kernel.sendable import sendable
 from mcnb.runtime.interruption import KEPT
 from mcnb.server.kernels.connection import Connection
 from mcnb.server.kernels.followed import FollowedRun
 from mcnb.server.kernels.order import KernelOrder, RunListener
 from mcnb.server.kernels.patience import Patience
+from mcnb.server.kernels.resumes import REPLY, Resumes
 from mcnb.server.kernels.vitals import UNDER_WAY
 
 QUIET = 2.0
 """Seconds without a message after which to look whether the kernel still has the comm: a restarted one has not."""
-
-REPLY = 2.0
-"""Seconds after which a message that wants a reply is sent again."""
 
 
 class KernelLink:
@@ -60,8 +57,7 @@ class KernelLink:
         self._subshell = subshell
         self._outbox: list[Mapping[str, Any]] = []
         self._runs: dict[str, FollowedRun] = {}
-        self._resumes: dict[tuple[str, int], asyncio.Future[McnbError | None]] = {}
-        self._requests = 0
+        self._resumes = Resumes(self.send)
         self._looking: asyncio.Task[bool] | None = None
         self._quiet = Patience(QUIET, self._now())
         self._heard = self._now()
@@ -126,27 +122,14 @@ class KernelLink:
             raise KernelDiedError("the kernel is gone, and the run with it")
         if run_id not in self._runs:
             raise ConflictError("the run is over: it waits for no answer")
-        self._requests += 1
-        key = run_id, self._requests
-        message = {"type": protocol.RESUME, "id": run_id, "request": self._requests}
-        if answer is not KEPT:
-            message["answer"] = sendable(answer)
-        self._resumes[key] = reply = asyncio.get_running_loop().create_future()
-        try:
-            while not reply.done():
-                self.send(message)
-                await asyncio.wait({reply}, timeout=REPLY)
-        finally:
-            del self._resumes[key]
-        if error := reply.result():
-            raise error
+        await self._resumes.ask(run_id, answer)
 
     async def close(self) -> None:
         """Leave the kernel: the runs it still has stop, and their listeners hear nothing more."""
         was_alive, self.alive = self.alive, False
         if self._looking is not None:
             self._looking.cancel()
-        self._end_resumes(KernelDiedError("the server has left the kernel"))
+        self._resumes.end(KernelDiedError("the server has left the kernel"))
         self._runs.clear()
         with contextlib.suppress(asyncio.TimeoutError):
             if was_alive:
@@ -217,12 +200,7 @@ class KernelLink:
         runs, self._runs = self._runs, {}
         for run in runs.values():
             run.die(error)
-        self._end_resumes(error)
-
-    def _end_resumes(self, error: McnbError) -> None:
-        for future in self._resumes.values():
-            if not future.done():
-                future.set_result(error)
+        self._resumes.end(error)
 
     # --- what comes from the kernel ---------------------------------------------------------------------------------
 
@@ -247,7 +225,10 @@ class KernelLink:
             if not self.ready.done():
                 self.ready.set_result(message)
         elif kind == protocol.RESUMED:
-            self._resumed((run_id, message["request"]), message["error"])
+            error = message["error"]
+            self._resumes.settle(
+                str(run_id), message["request"], None if error is None else error_of(error["code"], error["message"])
+            )
         elif kind == protocol.UNKNOWN:
             for unknown in message["ids"]:
                 self._unknown(unknown)
@@ -265,19 +246,12 @@ class KernelLink:
         elif run.last == last and run.wants_more(now):
             self.send({"type": protocol.SYNC, "runs": {run.order.id: last}})
 
-    def _resumed(self, key: tuple[str, int], error: Mapping[str, str] | None) -> None:
-        future = self._resumes.get(key)
-        if future is not None and not future.done():
-            future.set_result(None if error is None else error_of(error["code"], error["message"]))
-
     def _unknown(self, run_id: str) -> None:
         run = self._runs.get(run_id)
         if run is not None and not run.known:
             self.send(run.order.message())  # it never arrived
             return
-        for key, future in self._resumes.items():
-            if key[0] == run_id and not future.done():
-                future.set_result(ConflictError("the run is over: it waits for no answer"))
+        self._resumes.end(ConflictError("the run is over: it waits for no answer"), run_id)
         if run is not None:
             logging.getLogger(__name__).error("the kernel has forgotten run %s", run_id)
             self._end(run_id).die(KernelDiedError("the kernel does not know the run any more"))
