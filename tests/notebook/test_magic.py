@@ -115,6 +115,9 @@ def test_loading_a_cell(shell: Shell, models: Models) -> None:
     assert shell.ip.user_ns["c"] is loaded
     assert shell.good("%compose run").output.startswith("Tyger {braces}")
     assert shell.good("%compose run -e WHO=Lamb").output.startswith("Lamb {braces}")
+    shell.ip.push({"who": "Child"})
+    assert shell.good("%compose run -e WHO=$who").output.startswith("Child {braces}")
+    assert "there is no variable 'whom'" in str(shell.error("%compose run -e WHO=$whom"))
     assert "<cell>: workflow()" in shell.printed()
     assert shell.good("c.run()").output.startswith("Tyger")
 

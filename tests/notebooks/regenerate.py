@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import json
+import argparse
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
-import papermill
 
-ROOT = Path(__file__).parents[2]
-ANYWHERE = "/home/you/mcnb"
-"""What stands in the outputs in place of the folder on the machine that ran them."""
+from tests.notebooks.executing import NOTEBOOKS, code_digest, execute
 
 
 def regenerate(path: Path) -> None:
-    """Run a notebook where it stands, and keep what readers need of the result."""
+    """Run a notebook, and keep what readers need of the result."""
     with tempfile.TemporaryDirectory() as scratch:
-        target = Path(scratch) / path.name
-        papermill.execute_notebook(
-            str(path), str(target), kernel_name="python3", cwd=str(path.parent), progress_bar=False
-        )
-        notebook = nbformat.read(target, as_version=4)
+        notebook = execute(path, Path(scratch), {})
     for name in ("papermill", "widgets"):
         notebook.metadata.pop(name, None)
+    notebook.metadata["mcnb"] = {"code": code_digest(notebook)}
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-    text = json.dumps(notebook, ensure_ascii=False).replace(str(ROOT), ANYWHERE)
-    nbformat.write(nbformat.from_dict(json.loads(text)), path)
+    nbformat.write(notebook, path)
 
 
 def main() -> None:
-    """Regenerate all notebooks."""
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        print(path.name, flush=True)
-        regenerate(path)
+    """Regenerate all notebooks, or those whose names begin as the arguments say."""
+    parser = argparse.ArgumentParser(prog="python -m tests.notebooks.regenerate", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="like 04 or 04-writing; all notebooks without any")
+    names = tuple(parser.parse_args().names)
+    for path in NOTEBOOKS:
+        if not names or path.name.startswith(names):
+            started = time.perf_counter()
+            regenerate(path)
+            print(f"{path.name}: {time.perf_counter() - started:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from mcnb.compose.schema.scalars import Form
 PROVIDERS = ("huggingface", "local", "pypi")
 
 _LOCAL = re.compile(r"(\./|\.\./|~/|/|[A-Za-z]:[\\/]|\.\\)|\.{1,2}$|~$")
+_PACKAGE = "pypi:"
 _REPOSITORY_HINT = "write owner/name, or start a local path with ./ or /"
 
 _WORD = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"  # the Hub's own rule
@@ -54,8 +55,11 @@ class PyPISource(Part):
 
 
 def _from_text(value: Any) -> Any:
-    """Make a mapping of a plain text: a local path when it looks like one, else a repository."""
+    """Make a mapping of a plain text: a package or a local path when it looks like one, else a repository."""
     if isinstance(value, str):
+        if value.startswith(_PACKAGE):
+            package, pinned, version = value.removeprefix(_PACKAGE).partition("==")
+            return {"provider": "pypi", "package": package, **({"version": version} if pinned else {})}
         if _LOCAL.match(value):
             return {"provider": "local", "path": value}
         return {"provider": "huggingface", "repository": value}
@@ -80,4 +84,4 @@ ModelSource = Annotated[
     ),
     BeforeValidator(_from_text, json_schema_input_type=str | HuggingFaceSource | LocalSource | PyPISource),
 ]
-"""A model: ``owner/name``, ``./path``, or a mapping with ``provider``."""
+"""A model: ``owner/name``, ``./path``, ``pypi:package==version``, or a mapping with ``provider``."""
