@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from mcnb.compose import Document
+from mcnb.compose.schema import HuggingFaceSource, LocalSource, PyPISource
 from mcnb.errors import McnbError
+from mcnb.runtime.plan import components_of
 
 REDACTED = "***"
 SHORTEST_SECRET = 4
@@ -20,9 +22,21 @@ _Error = TypeVar("_Error", bound=McnbError)
 
 
 def secrets_of(document: Document) -> tuple[str, ...]:
-    """Return the texts to blacken for a document, the longest first: a shorter one may be part of it."""
-    found = {*document.env.values(), *_tokens(document.source)}
+    """Return the texts to blacken for a document, the longest first: a shorter one may be part of it.
+
+    The name of a model is no secret, even where it comes from the environment: records and messages tell it.
+    """
+    found = {*document.env.values(), *_tokens(document.source)} - set(_models(document))
     return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _models(document: Document) -> Iterator[str]:
+    for component in components_of(document):
+        match component.model:
+            case HuggingFaceSource(repository=name) | LocalSource(path=name):
+                yield name
+            case PyPISource(package=name, version=version):
+                yield from (name, f"pypi:{name}", f"pypi:{name}=={version}")
 
 
 def _tokens(source: Any) -> Iterator[str]:

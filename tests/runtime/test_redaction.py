@@ -87,3 +87,12 @@ def test_short_values_are_no_secrets(runtime: Runtime, models: Models) -> None:
     text = document(models.poet, text="${env.A} ${input.prompt}", max_output_length=1)
     run = load(text=text, env={"A": "on"}, runtime=runtime).run(prompt="money")
     assert run.record.generations[0].prompt == "on money"
+
+
+def test_the_name_of_a_model_is_no_secret(runtime: Runtime, models: Models) -> None:
+    text = json.dumps({"component": {"model": "${env.MODEL}", "text": "${env.WHO} ${input.prompt}"}})
+    loaded = load(text=text, env={"MODEL": str(models.dice), "WHO": SECRET}, runtime=runtime)
+    run = loaded.submit(prompt="a " * 200)
+    assert run.wait(PATIENCE)
+    assert run.error is not None
+    assert str(models.dice) in run.error.message
