@@ -10,6 +10,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -54,7 +55,9 @@ def execute(path: Path, folder: Path, parameters: Mapping[str, Any]) -> nbformat
     text = json.dumps(done, ensure_ascii=False)
     for place in (folder, folder.resolve(), ROOT):
         text = text.replace(str(place), ANYWHERE)
-    return nbformat.from_dict(json.loads(text))
+    # lines that were printed one after the other are one output, as in a browser
+    merged, _ = CoalesceStreamsPreprocessor().preprocess(nbformat.from_dict(json.loads(text)), {})
+    return merged
 
 
 def code_digest(notebook: nbformat.NotebookNode) -> str:
