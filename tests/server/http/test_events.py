@@ -85,11 +85,14 @@ def leave(server: Served, body: dict[str, Any], headers: dict[str, str] | None =
         connection.sendall(content)
         while not (runs := server.http.get(RUNS, params={"session_id": "left"}).json()["runs"]):
             pass
+        run_id = str(runs[0]["run_id"])
+        while not server.call(lambda: server.extension.watching.watched(run_id)):
+            pass
         received = b""
         while read not in received:
             received += connection.recv(1000)
     nobody_waits(server)  # before anybody else does, for whom the run would go on
-    return str(runs[0]["run_id"])
+    return run_id
 
 
 def open_request(server: Served, length: int, headers: dict[str, str] | None = None) -> socket.socket:
