@@ -46,6 +46,14 @@ class Follower:
                 self._thread = threading.Thread(target=self._work, name="mcnb-form", daemon=True)
                 self._thread.start()
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is watched any more and all was told; return False when the timeout passed first."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
     def close(self) -> None:
         """Watch nothing any more, and end the thread; it may still be telling what it has just seen."""
         with self._lock:

@@ -88,6 +88,21 @@ class RunForm(FormModel):
                 self._refuse(error)
                 raise
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until what was started here is done, and shown: where nobody looks, the cell must not end before.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds.
+
+        Returns
+        -------
+        bool
+            False when the timeout passed first.
+        """
+        return self._follower.wait(timeout)
+
     def close(self) -> None:
         """Let go of the browser's views, the thread and the widgets. Runs that are not done go on."""
         self._follower.close()

@@ -155,3 +155,17 @@ def test_a_follower_that_was_closed_can_watch_again() -> None:
     follower.watch(thing.listen, thing.look)
     assert thing.done.wait(PATIENCE)
     assert ended(follower)
+
+
+def test_waiting_until_all_was_told() -> None:
+    follower, told = Follower(at_once), threading.Event()
+    assert follower.wait(0), "nothing is watched"
+
+    def look() -> bool:
+        return not told.is_set()
+
+    follower.watch(lambda _: lambda: None, look)
+    assert not follower.wait(0.01)
+    told.set()
+    follower._awake.set()
+    assert follower.wait(PATIENCE)
