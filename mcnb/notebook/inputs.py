@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from mcnb.compose import Inputs, parse_pair, parse_text_value
@@ -100,7 +100,7 @@ def read_parameters(pairs: list[str], variables: Mapping[str, Any]) -> dict[str,
     return found
 
 
-def read_env(pairs: list[str], variables: Mapping[str, Any]) -> dict[str, str]:
+def read_env(pairs: Iterable[str], variables: Mapping[str, Any]) -> dict[str, str]:
     """Read ``-e NAME=VALUE`` and ``-e NAME=$variable``, as texts.
 
     Raises

@@ -32,10 +32,12 @@ def expected(path: Path) -> dict[str, Any]:
 
 
 def shown(notebook: nbformat.NotebookNode) -> str:
-    """The texts of the outputs on the page that nbconvert makes of a notebook."""
+    """The texts of the outputs on the page that nbconvert makes of a notebook, without what is folded away."""
     page, _ = HTMLExporter().from_notebook_node(notebook)
-    outputs = BeautifulSoup(page, "html.parser").select(".jp-OutputArea-output")
-    return " ".join(" ".join(output.get_text() for output in outputs).split())
+    soup = BeautifulSoup(page, "html.parser")
+    for folded in soup.select("details"):
+        folded.decompose()
+    return " ".join(" ".join(output.get_text() for output in soup.select(".jp-OutputArea-output")).split())
 
 
 def without_styles(notebook: nbformat.NotebookNode) -> str:
