@@ -118,11 +118,11 @@ def release(loaded: LoadedModel) -> None:
 
     import torch
 
-    traces = [weakref.ref(parameter) for parameter in loaded.model.parameters()]
+    traces = [weakref.ref(module) for module in loaded.model.modules()]  # packed weights are no parameters
     loaded.model = None
     loaded.tokenizer = None
     if any(trace() is not None for trace in traces):
-        gc.collect()  # half a second in which nothing else runs, so only where something still points at a weight
+        gc.collect()  # half a second in which nothing else runs, so only where something still points at a part
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if sys.platform == "linux":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,21 @@ def test_unload_by_name(cache: ModelCache, llama: Path, neo: Path) -> None:
     assert cache.unload("another") == 0
     assert cache.unload(str(llama)) == 1
     assert [owner.loaded.snapshot.name for owner in cache.loaded()] == [str(neo)]
+
+
+@pytest.mark.parametrize("name", ["codegen", "gpt_neo", "t5"])
+def test_nothing_of_a_model_stays_behind(cache: ModelCache, folders: Folders, name: str) -> None:
+    """CodeGen's and GPT-Neo's attention points back at itself: reference counting alone does not free it."""
+    held = lease(cache, spec(folders(name), precision="bfloat16", allow_pickle=True))
+    owner = held.owner
+    said = owner.submit(PROMPT, parameters(owner.loaded), control=Control(), on_text=lambda *_: None)
+    said.future.result(PATIENCE)
+    landed()
+    parts = [weakref.ref(module) for module in owner.loaded.model.modules()]
+    del owner, said
+    held.release()
+    assert cache.unload() == 1
+    assert [trace for trace in parts if trace() is not None] == []
 
 
 def test_memory_and_threads_are_given_back(cache: ModelCache, llama: Path) -> None:
