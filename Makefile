@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 PROMPT ?= Once upon a time
+MERMAID = .cache/mermaid-11.16.0.tgz
 
-.PHONY: demo test lint types layers check notebooks bench reliability clean
+.PHONY: demo test lint types layers check notebooks docs check-docs bench reliability clean
 
 # pip itself is pinned first: its byte progress is what downloads show.
 $(VENV)/.pip: constraints.txt
@@ -43,6 +44,16 @@ check: lint types layers test
 notebooks: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.notebooks.regenerate
 
+# The site, in site/. Diagrams are drawn by mermaid, which npm brings; without npm they stand there as text.
+docs: $(VENV)/.dev
+	@mkdir -p $(dir $(MERMAID))
+	-test -f $(MERMAID) || npm pack --silent --pack-destination $(dir $(MERMAID)) mermaid@11.16.0
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
+
+# Every command and link of the READMEs, the docs and the examples, on a fresh copy. CHECK takes its options: --only FILE.
+check-docs: $(VENV)/.dev
+	$(VENV)/bin/python -m tools.check_docs $(CHECK)
+
 # BENCH takes its options: --only NAME, --rounds N, --peer PYTHON, --llama-cpp PYTHON (other tools' own environments).
 bench: $(VENV)/.dev
 	$(PIP) install --quiet -c constraints.txt -e '.[bench]'
@@ -53,4 +64,4 @@ reliability: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.reliability
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .cache build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -126,7 +126,8 @@ def _or_environment(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _alternative(schema: dict[str, Any], many: str, one: str) -> None:
     item = schema["properties"][many].get("items", {})
-    schema["properties"][one] = {"anyOf": [item, {"type": "array", "items": item}]}
+    said = f"The same as `{many}`, where there is only one."
+    schema["properties"][one] = {"description": said, "anyOf": [item, {"type": "array", "items": item}]}
 
 
 def _also_under(properties: dict[str, Any], names: dict[str, str]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from mcnb.compose.expressions import TypeSpec, render
 from mcnb.compose.expressions.casts import cast
-from mcnb.compose.schema.job import JobBase
-from mcnb.compose.schema.job import Pause as Asked
+from mcnb.compose.schema import JobBase
+from mcnb.compose.schema.policies import Pause as Asked
 from mcnb.errors import ExpressionError, InvalidInputError
 from mcnb.runtime.calls import JobInputs
 from mcnb.runtime.deadline import Deadline

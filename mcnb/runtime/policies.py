@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from mcnb.compose.durations import parse_duration
 from mcnb.compose.expressions import render
-from mcnb.compose.schema.job import JobBase, Retry
+from mcnb.compose.schema import JobBase
+from mcnb.compose.schema.policies import Retry
 from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
 from mcnb.models.control import Control
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcnb.compose.schema.job import Retry
+from mcnb.compose.schema.policies import Retry
 from mcnb.errors import ModelNotFoundError, OutOfMemoryError, RunCancelledError, RunTimeoutError
 from mcnb.models.engine import engine
 from mcnb.models.engine.work import Work

@@ -9,37 +9,43 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from mcnb.compose.schema.action import Action, ChatCompletionAction, TextGenerationAction, TextToTextAction
 from mcnb.compose.schema.base import Part, tag
 from mcnb.compose.schema.limits import Several
-from mcnb.compose.schema.scalars import IS_INTEGER, IS_NUMBER, Duration, Form, Id
+from mcnb.compose.schema.scalars import COMPATIBLE, IS_INTEGER, IS_NUMBER, SPAN, Duration, Form, Id
 from mcnb.compose.schema.sources import ModelSource
 
 TASKS = ("text-generation", "chat-completion", "text-to-text")
 DRIVERS = ("huggingface", "llamacpp", "vllm")
 
+_TASK = "What the model does; it says which keys an action has."
+_ACTIONS = "What can be asked of it; a component without any continues `${input.prompt}`."
 _DEVICES = "use auto, cpu, mps, cuda or cuda:0"
 
 
 class OnDemand(Part):
     """Load when first used, and leave memory after a while without use."""
 
-    priority: Annotated[int, IS_INTEGER] = 0
-    idle_timeout: Duration = "300s"
+    priority: Annotated[int, IS_INTEGER] = Field(default=0, description=COMPATIBLE)
+    idle_timeout: Duration = Field(default="300s", description="How long the model stays without use. " + SPAN)
 
 
 class Quantization(Part):
     """Weights in fewer bits."""
 
-    type: Literal["int8", "int4", "fp4", "nf4"]
-    compute_dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    double_quant: bool = False
+    type: Literal["int8", "int4", "fp4", "nf4"] = Field(
+        description="The kind. `int8` on a CPU works; the others are refused when a run asks for them."
+    )
+    compute_dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
+        default=None, description="What is computed in; `int8` computes in bfloat16."
+    )
+    double_quant: bool = Field(default=False, description="Refused when a run asks for it.")
 
 
 class PeftAdapter(Part):
     """A LoRA adapter laid over the model."""
 
-    type: Literal["lora"] = "lora"
-    name: str | None = None
-    model: ModelSource
-    weight: Annotated[float, Field(ge=-10, le=10), IS_NUMBER] = 1.0
+    type: Literal["lora"] = Field(default="lora", description="The kind.")
+    name: str | None = Field(default=None, description="A name for people.")
+    model: ModelSource = Field(description="Where the adapter's weights come from.")
+    weight: Annotated[float, Field(ge=-10, le=10), IS_NUMBER] = Field(default=1.0, description="How much it counts.")
 
 
 def _quantization(value: Any) -> Any:
@@ -49,23 +55,33 @@ def _quantization(value: Any) -> Any:
 class Component(Part):
     """A model and how to load it."""
 
-    id: Id = "__component__"
-    type: Literal["model"] = "model"
-    name: str | None = None
-    title: str | None = None
-    description: str | None = None
-    default: bool = False
-    driver: Literal["huggingface", "llamacpp", "vllm"] = "huggingface"
-    model: ModelSource
-    device: Annotated[str, Form(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", "a device", _DEVICES)] = "auto"
-    device_mode: Literal["auto", "single"] = "auto"
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    id: Id = Field(default="__component__", description="The name that jobs call it by.")
+    type: Literal["model"] = Field(default="model", description="Always `model`: a local one.")
+    name: str | None = Field(default=None, description="A name for people.")
+    title: str | None = Field(default=None, description="A heading for people.")
+    description: str | None = Field(default=None, description="What it is for.")
+    default: bool = Field(default=False, description="The one that is called when a job names none.")
+    driver: Literal["huggingface", "llamacpp", "vllm"] = Field(
+        default="huggingface",
+        description="What computes. Others than `huggingface` are refused when a run asks for them.",
+    )
+    model: ModelSource = Field(
+        description="A repository of the Hub (`owner/name`), a path (`./models/mine`), or a mapping with `provider`."
+    )
+    device: Annotated[str, Form(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", "a device", _DEVICES)] = Field(
+        default="auto", description="Where it computes: `auto`, `cpu`, `mps`, `cuda` or `cuda:0`."
+    )
+    device_mode: Literal["auto", "single"] = Field(default="auto", description=COMPATIBLE)
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        default="auto",
+        description="What the weights are kept and computed in; `auto` takes what this machine is fast in.",
+    )
     quantization: Annotated[
         Quantization | None,
         BeforeValidator(_quantization, json_schema_input_type=Literal["int8", "int4", "fp4", "nf4"] | Quantization),
-    ] = None
-    low_cpu_mem_usage: bool = True
-    fast_tokenizer: bool = True
+    ] = Field(default=None, description="Weights in fewer bits: the kind, or a mapping.")
+    low_cpu_mem_usage: bool = Field(default=True, description=COMPATIBLE)
+    fast_tokenizer: bool = Field(default=True, description=COMPATIBLE)
     allow_pickle: bool = Field(
         default=False, description="Load pickled weights (.bin). Only for repositories that you trust."
     )
@@ -73,10 +89,14 @@ class Component(Part):
         default=True,
         description="Compute texts so that they repeat exactly. False is faster for encoder-decoder models.",
     )
-    peft_adapters: Annotated[tuple[PeftAdapter, ...], Several()] = ()
+    peft_adapters: Annotated[tuple[PeftAdapter, ...], Several()] = Field(
+        default=(), description="LoRA adapters. Refused when a run asks for them."
+    )
     preload: bool | None = Field(default=None, description="Load as soon as the document is loaded.")
-    on_demand: bool | OnDemand = False
-    max_concurrent_count: Annotated[int, Field(ge=0), IS_INTEGER] = 0
+    on_demand: bool | OnDemand = Field(
+        default=False, description="Take the model out of memory when it was not used for a while."
+    )
+    max_concurrent_count: Annotated[int, Field(ge=0), IS_INTEGER] = Field(default=0, description=COMPATIBLE)
 
     @property
     def all_actions(self) -> tuple[Action, ...]:
@@ -87,24 +107,24 @@ class Component(Part):
 class TextGenerationComponent(Component):
     """Continues texts. ``architecture: seq2seq`` is accepted; the model's own config decides."""
 
-    task: Literal["text-generation"] = "text-generation"
-    architecture: Literal["causal", "seq2seq"] | None = None
-    actions: Annotated[tuple[TextGenerationAction, ...], Several()]
+    task: Literal["text-generation"] = Field(default="text-generation", description=_TASK)
+    architecture: Literal["causal", "seq2seq"] | None = Field(default=None, description=COMPATIBLE)
+    actions: Annotated[tuple[TextGenerationAction, ...], Several()] = Field(description=_ACTIONS)
 
 
 class ChatCompletionComponent(Component):
     """Answers conversations."""
 
-    task: Literal["chat-completion"]
-    actions: Annotated[tuple[ChatCompletionAction, ...], Several()]
+    task: Literal["chat-completion"] = Field(description=_TASK)
+    actions: Annotated[tuple[ChatCompletionAction, ...], Several()] = Field(description=_ACTIONS)
 
 
 class TextToTextComponent(Component):
     """Turns texts into others with an encoder-decoder model."""
 
-    task: Literal["text-to-text"]
-    architecture: Literal["seq2seq"] | None = None
-    actions: Annotated[tuple[TextToTextAction, ...], Several()]
+    task: Literal["text-to-text"] = Field(description=_TASK)
+    architecture: Literal["seq2seq"] | None = Field(default=None, description=COMPATIBLE)
+    actions: Annotated[tuple[TextToTextAction, ...], Several()] = Field(description=_ACTIONS)
 
 
 def _task(value: Any) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from mcnb.compose.expressions import Template
-from mcnb.compose.schema.base import ExpressionOr, Part, Text, Tree, tag
+from mcnb.compose.schema.base import ExpressionOr, Part, Tree, tag
 from mcnb.compose.schema.component import AnyComponent
 from mcnb.compose.schema.limits import Several
-from mcnb.compose.schema.scalars import IS_INTEGER, IS_NUMBER, Duration, Id
+from mcnb.compose.schema.policies import Interrupt, OptionalOnError, OptionalRetry
+from mcnb.compose.schema.scalars import IS_INTEGER, IS_NUMBER, SPAN, Duration, Id
 
 JOB_TYPES = ("component", "for-each", "if", "switch", "random-router", "filter", "delay")
 OPERATORS = (
@@ -31,172 +32,144 @@ OPERATORS = (
 Operator = Literal[
     "eq", "neq", "gt", "gte", "lt", "lte", "in", "not-in", "starts-with", "ends-with", "contains", "match"
 ]
+_TYPE = "Which kind of job it is."
 _Count = Annotated[int | Template, ExpressionOr(Annotated[int, Field(ge=0, le=100_000)])]
-
-
-def _retry(value: Any) -> Any:
-    return {"max_attempt_count": value} if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _on_error(value: Any) -> Any:
-    return {"ignore": True} if value == "ignore" else value
-
-
-class Retry(Part):
-    """Try again after a failure."""
-
-    max_attempt_count: Annotated[int, Field(ge=1, le=100), IS_INTEGER] = 1
-    delay: Duration = 1
-    backoff: Literal["fixed", "exponential"] = "fixed"
-    max_delay: Duration | None = None
-
-
-class OnError(Part):
-    """What happens when the job fails in the end."""
-
-    ignore: bool = False
-    output: Tree = None
-    to: Id | None = None
-
-
-class Pause(Part):
-    """When and with which words a run stops and waits for a person."""
-
-    condition: Tree = None
-    message: Text | None = None
-    metadata: Tree = None
-
-
-def _pause(value: Any) -> Any:
-    return {} if value is True else None if value is False else value
-
-
-_OptionalPause = Annotated[Pause | None, BeforeValidator(_pause, json_schema_input_type=bool | Pause | None)]
-
-
-class Interrupt(Part):
-    """Pause the run before or after the job."""
-
-    before: _OptionalPause = None
-    after: _OptionalPause = None
 
 
 class JobBase(Part):
     """What all jobs have."""
 
-    id: Id = "__job__"
-    name: str | None = None
-    depends_on: Annotated[tuple[Id | Annotated[tuple[Id, ...], Several()], ...], Several()] = ()
-    retry: Annotated[Retry | None, BeforeValidator(_retry, json_schema_input_type=int | Retry | None)] = None
-    on_error: Annotated[
-        OnError | None, BeforeValidator(_on_error, json_schema_input_type=Literal["ignore"] | OnError | None)
-    ] = None
-    interrupt: Interrupt | None = None
-    max_run_count: Annotated[int, Field(ge=1, le=100_000), IS_INTEGER] = 25
+    id: Id = Field(default="__job__", description="The name that others refer to it by.")
+    name: str | None = Field(default=None, description="A name for people.")
+    depends_on: Annotated[tuple[Id | Annotated[tuple[Id, ...], Several()], ...], Several()] = Field(
+        default=(), description="Jobs to wait for; a list within the list waits for any of its jobs."
+    )
+    retry: OptionalRetry = Field(default=None, description="Attempts, or a mapping that says more.")
+    on_error: OptionalOnError = Field(default=None, description="What happens when it fails in the end.")
+    interrupt: Interrupt | None = Field(default=None, description="Where the run waits for a person.")
+    max_run_count: Annotated[int, Field(ge=1, le=100_000), IS_INTEGER] = Field(
+        default=25, description="Times it may be routed to in one run: the end of a loop."
+    )
 
 
 class Call(Part):
     """A call of a component: what a component job and the body of a for-each share."""
 
-    component: Id | AnyComponent | None = None
-    action: Id | None = None
-    input: Tree = None
-    output: Tree = None
+    component: Id | AnyComponent | None = Field(
+        default=None, description="The id of a component, or a component itself; the default one unless given."
+    )
+    action: Id | None = Field(default=None, description="The id of one of its actions; the default one unless given.")
+    input: Tree = Field(
+        default=None, description="What the action sees as `${input}`; the workflow's own unless given."
+    )
+    output: Tree = Field(default=None, description="What the job gives, from `${output}`.")
 
 
 class ComponentJob(JobBase, Call):
     """Call a component, once or ``repeat_count`` times."""
 
-    type: Literal["component", "action"] = "component"
-    repeat_count: _Count | None = None
+    type: Literal["component", "action"] = Field(default="component", description=_TYPE)
+    repeat_count: _Count | None = Field(
+        default=None, description="Call it so many times; `${index}` counts from 0, and the output is a list."
+    )
 
 
 class ForEachJob(JobBase):
     """Call a component for every item of a list."""
 
-    type: Literal["for-each"]
-    input: Tree = None
-    batch_size: Annotated[int | Template, ExpressionOr(Annotated[int, Field(ge=1, le=4096)])] | None = None
-    do: Call
-    output: Tree = None
+    type: Literal["for-each"] = Field(description=_TYPE)
+    input: Tree = Field(default=None, description="The list.")
+    batch_size: Annotated[int | Template, ExpressionOr(Annotated[int, Field(ge=1, le=4096)])] | None = Field(
+        default=None, description="Items that are handed to the model at once; 16 unless given."
+    )
+    do: Call = Field(description="What is called for each: `${item}`, and `${index}` from 0.")
+    output: Tree = Field(default=None, description="What the job gives, from the list in `${output}`.")
 
 
 class Condition(Part):
     """One condition of an ``if``."""
 
-    operator: Operator = "eq"
-    input: Tree = None
-    value: Tree = None
-    if_true: Id | None = None
-    if_false: Id | None = None
+    operator: Operator = Field(default="eq", description="How the two are compared.")
+    input: Tree = Field(default=None, description="What is compared; the job's `input` unless given.")
+    value: Tree = Field(default=None, description="What it is compared with.")
+    if_true: Id | None = Field(default=None, description="The job to go to when it holds.")
+    if_false: Id | None = Field(default=None, description="The job to go to when it does not.")
 
 
 class IfJob(JobBase):
     """Go to another job when a condition holds."""
 
-    type: Literal["if"]
-    input: Tree = None
-    conditions: Annotated[tuple[Condition, ...], Several()]
-    otherwise: Id | None = None
+    type: Literal["if"] = Field(description=_TYPE)
+    input: Tree = Field(default=None, description="What conditions compare that have no `input` of their own.")
+    conditions: Annotated[tuple[Condition, ...], Several()] = Field(
+        description="Tried in order; the first that names a job decides."
+    )
+    otherwise: Id | None = Field(default=None, description="The job to go to when none does.")
 
 
 class Case(Part):
     """One case of a ``switch``."""
 
-    value: Tree
-    then: Id
+    value: Tree = Field(description="What the switch's input has to equal.")
+    then: Id = Field(description="The job to go to.")
 
 
 class SwitchJob(JobBase):
     """Go to the job whose value matches."""
 
-    type: Literal["switch"]
-    input: Tree = None
-    cases: Annotated[tuple[Case, ...], Several()]
-    otherwise: Id | None = None
+    type: Literal["switch"] = Field(description=_TYPE)
+    input: Tree = Field(default=None, description="What is compared with the cases.")
+    cases: Annotated[tuple[Case, ...], Several()] = Field(description="Tried in order.")
+    otherwise: Id | None = Field(default=None, description="The job to go to when none matches.")
 
 
 class Routing(Part):
     """One way of a ``random-router``."""
 
-    to: Id
-    weight: Annotated[float, Field(gt=0), IS_NUMBER] = 1.0
+    to: Id = Field(description="The job to go to.")
+    weight: Annotated[float, Field(gt=0), IS_NUMBER] = Field(
+        default=1.0, description="How often, beside the others; `mode: weighted` reads it."
+    )
 
 
 class RandomRouterJob(JobBase):
     """Go to one of several jobs by chance."""
 
-    type: Literal["random-router"]
-    mode: Literal["uniform", "weighted"] = "uniform"
-    routings: Annotated[tuple[Routing, ...], Several()]
+    type: Literal["random-router"] = Field(description=_TYPE)
+    mode: Literal["uniform", "weighted"] = Field(default="uniform", description="Each as often, or by weight.")
+    routings: Annotated[tuple[Routing, ...], Several()] = Field(description="The ways.")
 
 
 class Where(Part):
     """A test of one item, or a combination of tests."""
 
-    input: Tree = None
-    operator: Operator = "eq"
-    value: Tree = None
-    all: Annotated[tuple[Where, ...], Several()] | None = None
-    any: Annotated[tuple[Where, ...], Several()] | None = None
-    not_: Where | None = Field(default=None, alias="not")
+    input: Tree = Field(default=None, description="What is compared, from `${item}`; the item itself unless given.")
+    operator: Operator = Field(default="eq", description="How the two are compared.")
+    value: Tree = Field(default=None, description="What it is compared with.")
+    all: Annotated[tuple[Where, ...], Several()] | None = Field(
+        default=None, description="Tests that all have to hold."
+    )
+    any: Annotated[tuple[Where, ...], Several()] | None = Field(
+        default=None, description="Tests of which one has to hold."
+    )
+    not_: Where | None = Field(default=None, alias="not", description="A test that must not hold.")
 
 
 class FilterJob(JobBase):
     """Keep the items of a list that pass a test."""
 
-    type: Literal["filter"]
-    input: Tree = None
-    where: Where
-    output: Tree = None
+    type: Literal["filter"] = Field(description=_TYPE)
+    input: Tree = Field(default=None, description="The list.")
+    where: Where = Field(description="The test.")
+    output: Tree = Field(default=None, description="What the job gives, from the list in `${output}`.")
 
 
 class DelayJob(JobBase):
     """Wait."""
 
-    type: Literal["delay"]
-    duration: Annotated[str | int | float | Template, ExpressionOr(Duration)]
-    output: Tree = None
+    type: Literal["delay"] = Field(description=_TYPE)
+    duration: Annotated[str | int | float | Template, ExpressionOr(Duration)] = Field(description="How long. " + SPAN)
+    output: Tree = Field(default=None, description="What the job gives.")
 
 
 def _type(value: Any) -> str:

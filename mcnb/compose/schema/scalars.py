@@ -80,7 +80,9 @@ def _duration(value: Any) -> Any:
     raise PydanticCustomError("duration_type", "a length of time")
 
 
-Duration = Annotated[
-    str | int | float, BeforeValidator(_duration), Field(description='Seconds, or like "500ms", "5s", "10m", "1h".')
-]
+SPAN = 'Seconds, or like "500ms", "5s", "10m", "1h".'
+COMPATIBLE = "Accepted for files of model-compose; it changes nothing here."
+"""Descriptions of several keys."""
+
+Duration = Annotated[str | int | float, BeforeValidator(_duration), Field(description=SPAN)]
 """A length of time, as written; ``parse_duration`` gives its seconds."""

