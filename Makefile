@@ -7,7 +7,7 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 PROMPT ?= Once upon a time
 MERMAID = .cache/mermaid-11.16.0.tgz
 
-.PHONY: demo test lint types layers check notebooks docs check-docs bench reliability clean
+.PHONY: demo test lint types layers check notebooks docs check-docs binder bench reliability clean
 
 # pip itself is pinned first: its byte progress is what downloads show.
 $(VENV)/.pip: constraints.txt
@@ -53,6 +53,10 @@ docs: $(VENV)/.dev
 # Every command and link of the READMEs, the docs and the examples, on a fresh copy. CHECK takes its options: --only FILE.
 check-docs: $(VENV)/.dev
 	$(VENV)/bin/python -m tools.check_docs $(CHECK)
+
+# The link that opens the form on a Binder, for the address that this copy was cloned from.
+binder:
+	@$(PYTHON) -m tools.binder_link
 
 # BENCH takes its options: --only NAME, --rounds N, --peer PYTHON, --llama-cpp PYTHON (other tools' own environments).
 bench: $(VENV)/.dev

@@ -40,6 +40,8 @@ class Way(BaseModel):
         The exit code that is expected.
     replace : dict
         Texts of the block that stand for others here.
+    without : dict
+        Beginnings of lines that are not run, with the reason of each.
     terminal : str or None
         Run it on a terminal, on which this is typed.
     small : dict or None
@@ -52,6 +54,7 @@ class Way(BaseModel):
     until: str | None = None
     exit: int = 0
     replace: dict[str, str] = {}
+    without: dict[str, str] = {}
     terminal: str | None = None
     small: dict[str, Any] | None = None
 

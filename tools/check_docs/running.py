@@ -38,6 +38,8 @@ def run_blocks(name: str, markdown: str, workspace: Workspace, tell: Callable[[s
                 continue
             if block.reason:
                 tell(f"{place}  not run: {block.reason}")
+            for start, reason in block.way.without.items():
+                tell(f"{place}  not run: {start}: {reason}")
             if block.kind == "doctest":
                 sessions += f"{block.text}\n"
             if block.kind is None:
@@ -63,6 +65,11 @@ def _run(block: Block, shell: Shell, kernel: Kernel, sessions: str) -> None:
         if old not in text:
             raise Failed(f"the marker replaces '{old}', which is not there")
         text = text.replace(old, new)
+    for start in block.way.without:
+        lines = [line for line in text.splitlines(keepends=True) if not line.startswith(start)]
+        if len(lines) == len(text.splitlines()):
+            raise Failed(f"the marker leaves out '{start}', which is not there")
+        text = "".join(lines)
     if block.kind == "shell":
         shell.run(block, text)
     elif block.kind == "session":

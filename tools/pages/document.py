@@ -133,7 +133,7 @@ def page() -> str:
     """Return the page."""
     schema = document_schema()
     parts = [_INTRODUCTION, _dialects(), _moved(), f"{_UNSUPPORTED}\n"]
-    for name, title, said in SECTIONS:
+    for name, title, said in (*SECTIONS, *_others(schema)):
         definition = schema if not name else schema["$defs"][name]
         parts.append(f"## {title}\n\n{said}\n")
         parts.append(_section(name, definition))
@@ -144,6 +144,16 @@ _UNSUPPORTED = (
     f"{', '.join(code(name + 's') for name in UNSUPPORTED_SECTIONS)} and `hook` are keys of model-compose that mcnb "
     "does not support: they are refused by name."
 )
+
+
+def _others(schema: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what is in the schema and not in the list above, so that nothing is ever left out."""
+    known = {name for name, _, _ in SECTIONS} | SAME.keys()
+    return [
+        (name, name, " ".join(part.get("description", "").split()))
+        for name, part in schema["$defs"].items()
+        if name not in known and part.get("properties")
+    ]
 
 
 def _dialects() -> str:
@@ -215,11 +225,11 @@ _TITLES = {name: title for name, title, _ in SECTIONS}
 
 
 def _slug(title: str) -> str:
-    return title.replace(":", "").replace(",", "").replace(" ", "-")
+    return title.replace(":", "").replace(",", "").replace(" ", "-").lower()
 
 
 def _link(name: str) -> str:
-    title = _TITLES[SAME.get(name, name)]
+    title = _TITLES.get(SAME.get(name, name), name)
     return f"[{title}](#{_slug(title)})"
 
 

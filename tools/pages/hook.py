@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePosixPath
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -56,11 +57,12 @@ def _expanded(item: Any, found: dict[str, list[Any]]) -> Any:
 
 
 def _examples() -> list[Any]:
-    places: list[Any] = []
-    inner: list[str] = []
-    for place, _ in repository.pages():
-        if place.startswith("examples/workflows/"):
-            inner.append(place)
-        elif place.startswith("examples/"):
-            places.append(place)
-    return [*sorted(places, key=lambda place: place != "examples/index.md"), {"Workflows": inner}]
+    """Return the pages of the examples; those of a folder within stand under the title of that folder."""
+    root: list[Any] = []
+    groups: dict[str, list[Any]] = {}
+    for readme in repository.example_files():
+        place = repository.page_of_example(readme)
+        parts = PurePosixPath(place).parts[1:]
+        into = root if len(parts) == 1 else groups.setdefault(parts[0], [])
+        into.insert(0 if parts[-1] == "index.md" else len(into), place)
+    return [*root, *({name.capitalize(): places} for name, places in groups.items())]

@@ -20,14 +20,18 @@ def pages() -> Iterator[tuple[str, str]]:
         yield _page(name), _read(name, _page(name))
     yield "measured.md", f"# Measured\n\n{section('README.md', 'Measured', 'measured.md')}"
     for readme in example_files():
-        name = readme.relative_to(ROOT).as_posix()
-        page = _page(name)
-        yield page, _read(name, page) + _compose_files(readme.parent)
+        page = page_of_example(readme)
+        yield page, _read(readme.relative_to(ROOT).as_posix(), page) + _compose_files(readme.parent)
 
 
 def example_files() -> list[Path]:
     """Return the READMEs of the examples."""
     return sorted((ROOT / "examples").rglob("README.md"))
+
+
+def page_of_example(readme: Path) -> str:
+    """Return the page of an example."""
+    return _page(readme.relative_to(ROOT).as_posix())
 
 
 def section(name: str, heading: str, page: str) -> str:
