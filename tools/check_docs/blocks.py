@@ -111,9 +111,8 @@ def _marked(line: int, language: str, text: str, marker: str | None) -> Block:
     if word == "file":
         return Block(line, language, text, file=said, problem=None if said else "names no file")
     if language not in RUNNABLE and language not in DATA:
-        return Block(
-            line, language, text, problem="has no language" if not language else f"is {language}: unknown here"
-        )
+        wrong = f"is in {language}, which is unknown here" if language else "has no language"
+        return Block(line, language, text, problem=wrong)
     if word != "run":
         return Block(line, language, text)
     if language not in RUNNABLE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 from jupyter_client.manager import KernelManager
@@ -52,7 +53,8 @@ class Kernel:
         if manager.kernel_spec is None:
             raise Failed("there is no Python kernel")
         manager.kernel_spec.argv = command
-        manager.start_kernel(cwd=str(self.workspace.folder), env=self.workspace.environment)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # what cells write is not looked at
+        manager.start_kernel(cwd=str(self.workspace.folder), env=self.workspace.environment, **quiet)
         self._manager, self._client = manager, manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)

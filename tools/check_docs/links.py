@@ -86,7 +86,8 @@ def _problem(target: str, path: Path, root: Path) -> str | None:
     if not file.is_relative_to(root.resolve()):
         return "leads out of the repository"
     if file.is_relative_to(root / "docs") and str(file.relative_to(root / "docs")) in MADE:
-        return None  # the strict build of the site looks for its anchors
+        # the strict build of the site looks for its anchors
+        return None if _is_of_the_site(path) else "leads to a page that is made, and only on the site"
     if not file.exists():
         return "leads to nothing"
     if not anchor or anchor in _THEMES:
@@ -96,6 +97,11 @@ def _problem(target: str, path: Path, root: Path) -> str | None:
     if file.suffix not in (".md", ".ipynb") or not file.is_file():
         return "has an anchor in something that has none"
     return None if anchor in anchors_of(text_of(file)) else f"leads to no heading of {place or path.name}"
+
+
+def _is_of_the_site(path: Path) -> bool:
+    """Whether a page is read on the site alone; the others are read where the repository is published, too."""
+    return path.parts[:2] in (("docs", "index.md"), ("docs", "reference"))
 
 
 def _outside(target: str) -> str | None:

@@ -79,6 +79,8 @@ class Shell:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
         self._services.clear()
 
     def _options(self) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Workspace:
         for name in ("VIRTUAL_ENV", "PYTHONPATH", "JUPYTER_TOKEN", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
             self.environment.pop(name, None)
 
+        self.environment["CURL_HOME"] = str(folder / ".curl")
+
     @property
     def python(self) -> str:
         """The interpreter of its environment."""
@@ -53,4 +55,7 @@ class Workspace:
             if (ROOT / name).is_file():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.folder / name)
+        curl = Path(self.environment["CURL_HOME"])
+        curl.mkdir(exist_ok=True)
+        (curl / ".curlrc").write_text("fail-with-body\n", encoding="utf-8")  # an HTTP error is a failure
         subprocess.run(INSTALL, cwd=self.folder, env=self.environment, check=True)

@@ -88,8 +88,7 @@ def _data(data: Any) -> Iterator[str]:
     elif "text/vnd.mermaid" in data:
         yield fence("mermaid", data["text/vnd.mermaid"])
     elif "text/html" in data:
-        html = "\n".join(line for line in data["text/html"].splitlines() if line.strip())
-        yield f'<div class="output">\n{html}\n</div>'
+        yield f'<div class="output">\n{data["text/html"].strip()}\n</div>'
     elif "text/markdown" in data:
         yield f'<div class="output" markdown>\n\n{data["text/markdown"]}\n\n</div>'
     elif "text/plain" in data:
