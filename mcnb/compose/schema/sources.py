@@ -56,7 +56,9 @@ class PyPISource(Part):
 
     provider: Literal["pypi"] = Field(default="pypi", description=_PROVIDER)
     package: _Package = Field(description="The package's name.")
-    version: _Version | None = Field(default=None, description="Which release; unless given, the one that is here already, else the newest.")
+    version: _Version | None = Field(
+        default=None, description="Which release; unless given, the one that is here already, else the newest."
+    )
     filename: str = Field(default="*.gguf", description="The model's file in it, or a pattern that matches it.")
 
 
