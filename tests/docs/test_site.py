@@ -16,6 +16,7 @@ from mcnb.notebook.parser import COMMANDS
 from mcnb.notebook.settings import Compose
 from mcnb.server.extension import McnbExtension
 from mcnb.server.routes import ROUTES
+from tools.pages.error_tree import EXAMPLE
 
 _LOADED = re.compile(r"""<(?:script|img|iframe|source|link|video|audio)\b[^>]*?(?:src|href|srcset)=["']?([^"'\s>]+)""")
 _IN_CSS = re.compile(r"""(?:url\(|@import\s+)["']?((?:https?:)?//[^"')]+)""")
@@ -115,3 +116,8 @@ def test_notebooks_and_examples_have_pages(site: Path) -> None:
     for readme in (root / "examples").rglob("README.md"):
         folder = readme.parent.relative_to(root)
         assert (site / f"{folder}.html").is_file() or (site / folder / "index.html").is_file()
+
+
+def test_the_example_of_the_errors_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(EXAMPLE, {})
+    assert "mine.yml:1:" in capsys.readouterr().out

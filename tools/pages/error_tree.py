@@ -29,7 +29,7 @@ _CATCHING = """
 
 """
 
-_EXAMPLE = """\
+EXAMPLE = """\
 import mcnb
 from mcnb.errors import DocumentError, McnbError
 
@@ -47,7 +47,7 @@ def page() -> str:
     """Return the page."""
     tree = fence("text", "\n".join(_tree(McnbError)))
     rows = table(["error", "code", "HTTP", "exit", "when"], _rows(McnbError))
-    return f"{_INTRODUCTION}\n{tree}\n{rows}{_ENDS}{_CATCHING}{fence('python', _EXAMPLE)}"
+    return f"{_INTRODUCTION}\n{tree}\n{rows}{_ENDS}{_CATCHING}{fence('python', EXAMPLE)}"
 
 
 def _kinds(error: type[McnbError]) -> list[type[McnbError]]:
