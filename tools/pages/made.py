@@ -13,7 +13,6 @@ MADE = {
     "reference/http.md": http.page,
     "reference/settings.md": settings.page,
     "reference/errors.md": error_tree.page,
-    "notebooks/index.md": notebooks.index,
 }
 """Pages that are made from the code, and what makes them."""
 

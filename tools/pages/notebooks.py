@@ -11,18 +11,10 @@ import nbformat
 
 from tools.pages.links import into_site
 from tools.pages.places import ROOT
-from tools.pages.text import fence, table
+from tools.pages.text import fence
 
 IMAGES = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg"}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-_INDEX = """\
-# Notebooks
-
-Each shows one idea, has a `parameters` cell that papermill fills, and runs in the tests. They are in the folder
-`notebooks`; here they stand with their outputs.
-
-"""
 
 
 def notebooks() -> list[Path]:
@@ -56,12 +48,6 @@ def page(path: Path) -> str:
     said = f"*This page is the notebook `notebooks/{path.name}`, with the outputs it was committed with.*"
     head, _, rest = "\n\n".join(parts).partition("\n")
     return f"{head}\n\n{said}\n{rest}\n"
-
-
-def index() -> str:
-    """Return the page that lists them."""
-    rows = [(f"[{path.stem}]({path.stem}.md)", title_of(path)) for path in notebooks()]
-    return _INDEX + table(["notebook", ""], rows)
 
 
 def _is_yaml(source: str) -> bool:

@@ -12,6 +12,8 @@ OTHERS = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "examples": "examples/index.md",
+    "notebooks": "notebooks/index.md",
+    "notebooks/README.md": "notebooks/index.md",
 }
 SECTIONS = {("README.md", "measured"): "measured.md"}
 """Parts of files that have a page of their own."""
@@ -36,8 +38,6 @@ def page_of(path: str, anchor: str = "") -> str | None:
         return str(found.relative_to("docs"))
     if found.parts[0] == "notebooks" and found.suffix == ".ipynb":
         return str(found.with_suffix(".md"))
-    if found.parts[0] == "notebooks" and len(found.parts) == 1:
-        return "notebooks/index.md"
     if found.parts[0] == "examples":
         return _example(found)
     return None
