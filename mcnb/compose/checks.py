@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from mcnb.compose.engine_options import check_options
 from mcnb.compose.nodes import KeyPath, Node, show_path
 from mcnb.compose.references import doubtful, impossible
 from mcnb.compose.schema import Action, Component, ComposeFile, JobBase, Workflow
@@ -78,6 +79,7 @@ class _Checker:
         actions = component.all_actions
         yield from self.filled((*path, "actions"), actions, "a component needs at least one action")
         yield from self.unique((*path, "actions"), actions, "action")
+        yield from check_options(path, component, self.root)
         for number, action in enumerate(actions):
             yield from self.action((*path, "actions", number), action)
 

@@ -13,6 +13,7 @@ component
 ``text``                flat, intermediate                    ``prompt``
 ``params.max_output_length`` and other lengths: flat          on the action
 ``max_new_tokens``...   aliases                               ``max_output_length``
+``context_length``      alias                                 ``options.n_ctx``
 server keys on the      flat                                  ``controller.adapters: [{...}]``
 controller
 ======================  ====================================  =============================================
@@ -36,6 +37,7 @@ JOB_KEYS = frozenset({"component", "action", "input", "output", "repeat_count"})
 
 PROMPT_KEYS = frozenset({"prompt", "text", "messages"})
 LENGTH_KEYS = frozenset({"max_input_length", "max_output_length", "min_output_length"})
+OPTION_ALIASES = {"context_length": "n_ctx"}
 LENGTH_ALIASES = {"max_new_tokens": "max_output_length", "max_tokens": "max_output_length"}
 PARAMETER_KEYS = frozenset({"num_return_sequences", "stop_sequences", "batch_size", "seed", "return_full_text"})
 ACTION_KEYS = (
@@ -162,7 +164,15 @@ def _component(node: Node, problems: list[Problem]) -> Node:
     elif flat:
         found["actions"] = node.with_value(dict(flat)).as_single()
     _each(found, "actions", lambda action: _action(action, problems))
+    _one(found, "options", lambda options: _options(options, problems))
     return node.with_value(found)
+
+
+def _options(node: Node, problems: list[Problem]) -> Node:
+    options = dict(node.mapping)
+    for alias, name in OPTION_ALIASES.items():
+        _rename(options, alias, name, problems)
+    return node.with_value(options)
 
 
 def _with_action(node: Node) -> Node:

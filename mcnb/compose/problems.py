@@ -9,9 +9,17 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from mcnb.compose.dialects import ACTION_KEYS, JOB_KEYS, SERVER_KEYS
+from mcnb.compose.dialects import ACTION_KEYS, JOB_KEYS, OPTION_ALIASES, SERVER_KEYS
 from mcnb.compose.nodes import KeyPath, Node, show_path
-from mcnb.compose.schema import Action, Component, ComposeFile, Controller, GenerationParams, Workflow
+from mcnb.compose.schema import (
+    Action,
+    Component,
+    ComposeFile,
+    Controller,
+    EngineOptions,
+    GenerationParams,
+    Workflow,
+)
 from mcnb.compose.schema.limits import SKIPPED
 from mcnb.compose.suggest import did_you_mean
 from mcnb.compose.wording import chosen_by, expected, is_about_type, sentence, shown
@@ -21,6 +29,7 @@ _ALSO: dict[type[BaseModel], frozenset[str]] = {
     ComposeFile: frozenset({"component", "workflow"}),
     Controller: SERVER_KEYS | {"adapter"},
     Component: ACTION_KEYS | {"action"},
+    EngineOptions: frozenset(OPTION_ALIASES),
     Action: ACTION_KEYS,
     GenerationParams: ACTION_KEYS - {"params", "prompt", "text", "messages", "thinking", "output"},
     Workflow: JOB_KEYS | {"job"},

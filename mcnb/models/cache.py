@@ -1,7 +1,7 @@
 """One copy of a model for everybody in this process.
 
-A model is known by what it *is* (its files, dtype, device), never by how it is used: an edited compose file takes
-effect at once, an unchanged model is never loaded twice, and 32 simultaneous cold calls load it once.
+A model is known by what it *is* (its files, dtype, device, engine), never by how it is used: an edited compose file
+takes effect at once, an unchanged model is never loaded twice, and 32 simultaneous cold calls load it once.
 """
 
 from __future__ import annotations
@@ -10,38 +10,29 @@ import threading
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 
-from mcnb.collecting import paused
 from mcnb.models.control import Control
+from mcnb.models.drivers import driver_named
+from mcnb.models.drivers.contract import Found, Owner
 from mcnb.models.flight import Flights, Waiter
-from mcnb.models.hardware import Placement, choose
-from mcnb.models.lease import Lease, ModelSpec, Ready
-from mcnb.models.loading import load, stored_dtype
+from mcnb.models.lease import Lease, Ready
 from mcnb.models.memory import free_memory, returnable_memory
-from mcnb.models.owner import ModelOwner
 from mcnb.models.progress import Report
 from mcnb.models.resident import Resident
-from mcnb.models.room import PLENTY, check_before_download, needed_to_load, refusal
-from mcnb.models.snapshot import Snapshot
-from mcnb.models.sources import fetch
+from mcnb.models.room import PLENTY
+from mcnb.models.spec import ModelSpec
 
 __all__ = ["Lease", "ModelCache", "ModelSpec", "Ready", "shared_cache"]
 
 
 @dataclass
 class _Entry:
-    owner: ModelOwner
+    owner: Owner
     memory: int
     leases: int = 0
     last_used: float = field(default_factory=time.monotonic)
     timer: threading.Timer | None = None
-
-
-@lru_cache(maxsize=64)
-def _dtype(snapshot: Snapshot, state: Hashable) -> str:
-    """Look once for each state of the files: every run asks."""
-    return stored_dtype(snapshot)
 
 
 class ModelCache:
@@ -78,21 +69,19 @@ class ModelCache:
             return Lease(entry.owner, ready.hit, partial(self._give_back, ready.key))
 
     def _make_ready(self, spec: ModelSpec, control: Control, report: Report) -> Ready:
-        check_before_download(spec, control, self._all_memory())
-        snapshot = fetch(spec.source, spec.folder, allow_pickle=spec.allow_pickle, control=control, report=report)
-        with paused():  # torch is imported here, by the first model
-            placement = choose(spec.device, spec.precision, _dtype(snapshot, snapshot.identity))
-        key = (snapshot.identity, placement.device, placement.dtype)
+        driver = driver_named(spec.driver)
+        found = driver.find(spec, control=control, report=report, loaded=self._all_memory())
+        key = (spec.driver, found.key)
         if self._has(key):  # a model in memory does not wait for another one to load
             return Ready(key, hit=True)
         with control.locked(self._one_load):  # two specs may mean the same model, and two loads at once may not fit
             if self._has(key):
                 return Ready(key, hit=True)
-            self._make_room(snapshot, placement)
+            self._make_room(found)
             with returnable_memory():
-                loaded = load(snapshot, placement, control=control, report=report)
+                owner = found.load(control, report)
             with self._lock:
-                self._entries[key] = _Entry(ModelOwner(loaded), loaded.memory)
+                self._entries[key] = _Entry(owner, owner.description.memory)
                 self.loads += 1
         return Ready(key, hit=False)
 
@@ -100,14 +89,13 @@ class ModelCache:
         with self._lock:
             return key in self._entries
 
-    def _make_room(self, snapshot: Snapshot, placement: Placement) -> None:
+    def _make_room(self, found: Found) -> None:
         """Let idle models leave, the least recently used first, until there is room for another."""
-        if PLENTY * snapshot.size < free_memory(placement.device):
+        if not found.size or PLENTY * found.size < free_memory(found.device):
             return
-        wanted = needed_to_load(snapshot, placement)
-        while wanted[0].needed > (free := free_memory(placement.device)):
+        while found.needed() > (free := free_memory(found.device)):
             if not self._evict_oldest():
-                raise refusal(wanted, placement.device, free)
+                raise found.refusal(free)
 
     def _all_memory(self) -> int:
         with self._lock:
@@ -151,7 +139,7 @@ class ModelCache:
             del self._entries[key]
         entry.owner.close()
 
-    def loaded(self) -> list[ModelOwner]:
+    def loaded(self) -> list[Owner]:
         """Return the owners of the models in memory."""
         with self._lock:
             return [entry.owner for entry in self._entries.values()]
@@ -162,9 +150,9 @@ class ModelCache:
             now = time.monotonic()
             return [
                 Resident(
-                    name=entry.owner.loaded.snapshot.name,
-                    device=entry.owner.loaded.placement.device,
-                    dtype=entry.owner.loaded.placement.dtype,
+                    name=entry.owner.description.name,
+                    device=entry.owner.description.device,
+                    dtype=entry.owner.description.dtype,
                     memory=entry.memory,
                     leases=entry.leases,
                     idle=None if entry.leases else now - entry.last_used,
@@ -184,7 +172,7 @@ class ModelCache:
             leaving = [
                 key
                 for key, entry in self._entries.items()
-                if not entry.leases and name in (None, entry.owner.loaded.snapshot.name)
+                if not entry.leases and name in (None, entry.owner.description.name)
             ]
             entries = [self._pop(key) for key in leaving]
         for entry in entries:

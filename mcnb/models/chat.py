@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mcnb.errors import InvalidInputError, UnsupportedModelError
 from mcnb.models._compat import chat_tokens
@@ -85,25 +85,12 @@ def render_chat(loaded: LoadedModel, conversation: Conversation) -> tuple[str, l
         When its template refuses the conversation.
     """
     template = _template(loaded, conversation.now)
-    if not conversation.turns:
-        raise InvalidInputError("the conversation is empty", hint="'messages' needs at least one message")
-    options = {"chat_template": template, "add_generation_prompt": True}
-    if conversation.thinking is not None:
-        if not _THINKING.search(template):
-            raise UnsupportedModelError(
-                f"{loaded.snapshot.name} cannot be told whether to think: its chat template has no such switch",
-                hint="leave 'thinking' out, or choose a model that has one",
-            )
-        options["enable_thinking"] = conversation.thinking
+    options = {"chat_template": template, **template_options(loaded.snapshot.name, template, conversation)}
     try:
         text = loaded.tokenizer.apply_chat_template(conversation.messages, tokenize=False, **options)
         return text, chat_tokens(loaded.tokenizer, conversation.messages, text, options)
     except Exception as error:  # a template is a program of the model's makers: it may raise anything
-        raise InvalidInputError(
-            f"the chat template of {loaded.snapshot.name} refuses the messages: {_reason(error)}",
-            hint=f"their roles are {', '.join(turn.role for turn in conversation.turns)}; many templates want user and "
-            "assistant in turns, and some know no system",
-        ) from error
+        raise refused_by_template(loaded.snapshot.name, conversation, error) from error
 
 
 def end_of_turn(loaded: LoadedModel) -> frozenset[int]:
@@ -126,8 +113,13 @@ def plain_text_warning(loaded: LoadedModel, text: str) -> str | None:
     tokenizer = loaded.tokenizer
     if not getattr(tokenizer, "chat_template", None) or any(token in text for token in tokenizer.all_special_tokens):
         return None
+    return trained_for_chats(loaded.snapshot.name)
+
+
+def trained_for_chats(name: str) -> str:
+    """Return what to tell when a model that was trained for chats gets plain text."""
     return (
-        f"{loaded.snapshot.name} was trained for chats and gets plain text; 'task: chat-completion' with 'messages:' "
+        f"{name} was trained for chats and gets plain text; 'task: chat-completion' with 'messages:' "
         "usually answers better"
     )
 
@@ -138,14 +130,56 @@ def _template(loaded: LoadedModel, now: float | None) -> str:
         template = loaded.tokenizer.get_chat_template()
     except (ValueError, AttributeError):  # none, or several without a default
         template = None
+    return dated_template(loaded.snapshot.name, template, now)
+
+
+def dated_template(name: str, template: str | None, now: float | None) -> str:
+    """Return a template with the date in place of where it asks for it.
+
+    Raises
+    ------
+    UnsupportedModelError
+        When there is no template.
+    """
     if not template:
         raise UnsupportedModelError(
-            f"{loaded.snapshot.name} has no chat template, so it cannot answer messages",
+            f"{name} has no chat template, so it cannot answer messages",
             hint="name a model that was trained for chats (often called Instruct or Chat), or use "
             "'task: text-generation' with a prompt of your own",
         )
     moment = datetime.now() if now is None else datetime.fromtimestamp(now)
     return _NOW.sub(lambda call: json.dumps(moment.strftime(call[1][1:-1]), ensure_ascii=False), template)
+
+
+def template_options(name: str, template: str, conversation: Conversation) -> dict[str, Any]:
+    """Return what a template is rendered with, besides the messages.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no message.
+    UnsupportedModelError
+        When the conversation says whether to think, and the template has no switch for it.
+    """
+    if not conversation.turns:
+        raise InvalidInputError("the conversation is empty", hint="'messages' needs at least one message")
+    if conversation.thinking is None:
+        return {"add_generation_prompt": True}
+    if not _THINKING.search(template):
+        raise UnsupportedModelError(
+            f"{name} cannot be told whether to think: its chat template has no such switch",
+            hint="leave 'thinking' out, or choose a model that has one",
+        )
+    return {"add_generation_prompt": True, "enable_thinking": conversation.thinking}
+
+
+def refused_by_template(name: str, conversation: Conversation, error: Exception) -> InvalidInputError:
+    """Return what to tell when a template raises something over a conversation."""
+    return InvalidInputError(
+        f"the chat template of {name} refuses the messages: {_reason(error)}",
+        hint=f"their roles are {', '.join(turn.role for turn in conversation.turns)}; many templates want user and "
+        "assistant in turns, and some know no system",
+    )
 
 
 def _reason(error: Exception) -> str:

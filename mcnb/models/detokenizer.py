@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mcnb.models.stops import StopSequences
+
 CONTEXT_TOKENS = 6
 """Tokens decoded along with new ones, because the space before a token depends on what is before it."""
 
@@ -45,10 +47,12 @@ class Detokenizer:
         self._seen = self._text(self._window)
         self._known = self._seen  # what of it was given out, or stood in the prompt
         self._waiting = 0  # tokens since then that are no whole character yet
-        self._held = ""
-        self._stops = tuple(stop_sequences)
-        self.stopped = False
+        self._stops = StopSequences(stop_sequences)
+
+    @property
+    def stopped(self) -> bool:
         """Whether a stop sequence was found."""
+        return self._stops.stopped
 
     def add(self, token: int) -> str:
         """Take one token; return the text that is now certain, which may be empty."""
@@ -57,16 +61,15 @@ class Detokenizer:
         piece = self._take(token)
         if len(self._window) in (WINDOW, 2 * WINDOW):
             piece += self._shorten()
-        return self._release(piece)
+        return self._stops.release(piece)
 
     def finish(self) -> str:
         """Return what was held back; nothing more will come."""
         if self.stopped:
             return ""
-        rest = self._release(self._seen[len(self._known) :])
+        rest = self._stops.release(self._seen[len(self._known) :])
         self._known = self._seen
-        rest, self._held = rest + self._held, ""
-        return rest
+        return rest + self._stops.rest()
 
     def _take(self, token: int) -> str:
         self._window.append(token)
@@ -109,25 +112,3 @@ class Detokenizer:
 
     def _text(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
-    def _release(self, text: str) -> str:
-        """Give out a text, less what could be the beginning of a stop sequence."""
-        if not self._stops:
-            return text
-        text = self._held + text
-        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
-        if found:  # the one that is complete first, however the text came in pieces
-            self.stopped = True
-            self._held = ""
-            return text[: min(found)[1]]
-        keep = max(_overlap(text, stop) for stop in self._stops)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-
-def _overlap(text: str, stop: str) -> int:
-    """How many characters at the end of `text` could be the beginning of `stop`."""
-    for length in range(min(len(text), len(stop) - 1), 0, -1):
-        if text.endswith(stop[:length]):
-            return length
-    return 0

@@ -1,36 +1,11 @@
-"""What is asked of the models in memory, and what is handed out: a spec, an answer, a lease."""
+"""What the models in memory hand out: an answer, a lease."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from pathlib import Path
 
-from mcnb.compose.schema import ModelSource
-from mcnb.models.owner import ModelOwner
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """What a component asks for.
-
-    Attributes
-    ----------
-    source : ModelSource
-        Where the weights come from.
-    folder : Path
-        Where relative paths start.
-    device, precision : str
-        As in the document.
-    allow_pickle : bool
-        Whether pickled weights may be used.
-    """
-
-    source: ModelSource
-    folder: Path
-    device: str = "auto"
-    precision: str = "auto"
-    allow_pickle: bool = False
+from mcnb.models.drivers.contract import Owner
 
 
 @dataclass(frozen=True)
@@ -55,13 +30,13 @@ class Lease:
 
     Attributes
     ----------
-    owner : ModelOwner
+    owner : Owner
         To submit generations to.
     hit : bool
         Whether the model was in memory already.
     """
 
-    owner: ModelOwner
+    owner: Owner
     hit: bool
     _give_back: Callable[[float | None], None]
     _released: bool = False

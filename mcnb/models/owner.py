@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import copy
 import queue
 import threading
 import time
 import weakref
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import replace
+from functools import cache, cached_property
 from typing import Any
 
 from mcnb.errors import InternalError, QueueFullError
-from mcnb.models.chat import Prompt
+from mcnb.models.chat import Conversation, Prompt, plain_text_warning, render_chat
 from mcnb.models.control import Control
+from mcnb.models.drivers.contract import Description
 from mcnb.models.engine import Engine
 from mcnb.models.loaded import LoadedModel, release
 from mcnb.models.parameters import Origin, Parameters, resolve
@@ -69,8 +72,32 @@ class ModelOwner:
         self._thread: threading.Thread | None = None
         self._stepping = threading.Lock()
         self._resting = False
+        self._counting = threading.Lock()
         _owners.add(self)
         _rest_at_exit()
+
+    @cached_property
+    def description(self) -> Description:
+        """What the model is; see ``drivers.contract``."""
+        import transformers
+
+        snapshot, placement = self.loaded.snapshot, self.loaded.placement
+        return Description(
+            driver="huggingface",
+            version=transformers.__version__,
+            name=snapshot.name,
+            provider=snapshot.provider,
+            revision=snapshot.revision,
+            digests=dict(snapshot.digests),
+            device=placement.device,
+            dtype=placement.dtype,
+            dtype_reason=placement.reason,
+            threads=self.threads,
+            memory=self.loaded.memory,
+            load_seconds=self.loaded.load_seconds,
+            context_length=self.loaded.context_length,
+            is_encoder_decoder=self.loaded.is_encoder_decoder,
+        )
 
     @property
     def waiting(self) -> int:
@@ -112,6 +139,23 @@ class ModelOwner:
                 self._wake()
         return generation
 
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Return the tokens of a prompt; see ``drivers.contract``."""
+        with self._counting:
+            loaded = self._for_counting
+            if isinstance(prompt, Conversation):
+                return len(render_chat(loaded, prompt)[1])
+            return len(loaded.tokenizer(prompt, verbose=False)["input_ids"])
+
+    @cached_property
+    def _for_counting(self) -> LoadedModel:
+        """The model with a tokenizer of its own: the thread's may be in use."""
+        return replace(self.loaded, tokenizer=copy.deepcopy(self.loaded.tokenizer))
+
+    def warning(self, text: str) -> str | None:
+        """Say that a model trained for chats gets plain text; see ``drivers.contract``."""
+        return plain_text_warning(self.loaded, text)
+
     def _wake(self) -> None:
         if self._thread is None:
             name = f"mcnb-model-{self.loaded.snapshot.name}"
@@ -130,6 +174,7 @@ class ModelOwner:
         if thread is not None:
             thread.join()
         self._engine.batch = None  # its caches go with the model
+        self.__dict__.pop("_for_counting", None)
         release(self.loaded)
 
     def _serve(self) -> None:

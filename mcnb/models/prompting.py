@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mcnb.errors import ContextOverflowError, InvalidInputError
+from mcnb.models.budget import set_budget
 from mcnb.models.chat import Conversation, Prompt, end_of_turn, render_chat
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.parameters import Parameters
@@ -62,7 +62,14 @@ def prepare(
     length = int(tokens["input_ids"].shape[-1])
     result.prompt_tokens = length
     result.batch_invariant = not (parameters.uses_beams and parameters.samples)
-    _budget(loaded, length, parameters, result)
+    set_budget(
+        loaded.snapshot.name,
+        loaded.context_length,
+        length,
+        parameters,
+        result,
+        encoder_decoder=loaded.is_encoder_decoder,
+    )
     if on_prompt is not None:
         on_prompt(length, result.output_budget)
     rows = Rows(
@@ -75,27 +82,3 @@ def prepare(
         stands_alone=loaded.is_encoder_decoder or isinstance(prompt, Conversation),
     )
     return Prepared(tokens, rows)
-
-
-def _budget(loaded: LoadedModel, length: int, parameters: Parameters, result: GenerationResult) -> None:
-    name, context = loaded.snapshot.name, loaded.context_length
-    if length == 0 and not loaded.is_encoder_decoder:
-        raise InvalidInputError("the prompt is empty", hint="a model continues at least one token")
-    limit = parameters["max_input_length"]
-    if limit is not None and length > limit:
-        raise ContextOverflowError(
-            f"the prompt has {length:,} tokens and max_input_length is {limit:,}",
-            hint="shorten it or raise max_input_length; nothing is cut off silently",
-        )
-    room = None if context is None else context if loaded.is_encoder_decoder else context - length
-    too_long = context is not None and (length > context if loaded.is_encoder_decoder else length >= context)
-    if too_long:
-        raise ContextOverflowError(
-            f"the prompt has {length:,} tokens and {name} can see {context:,} at once",
-            hint="shorten the prompt or choose a model with a longer context",
-        )
-    wanted = parameters["max_output_length"]
-    if loaded.is_encoder_decoder and room is not None:
-        room -= 1  # the decoder's start token
-    result.output_budget = min(limit for limit in (wanted, room, parameters.cap) if limit is not None)
-    result.clamped = result.output_budget < wanted

@@ -8,10 +8,10 @@ from mcnb.models.catalog import smaller_repositories
 from mcnb.models.control import Control
 from mcnb.models.estimate import OFFERED, WIDTHS, Estimate, estimate_as
 from mcnb.models.hardware import Placement, choose
-from mcnb.models.lease import ModelSpec
 from mcnb.models.memory import free_memory
 from mcnb.models.sizes import sizes_of
 from mcnb.models.snapshot import Snapshot
+from mcnb.models.spec import ModelSpec
 
 LEAST_CONTEXT = 512
 """Tokens for which there has to be room beside the weights, or a model is not loaded: a run says its own later."""

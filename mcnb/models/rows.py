@@ -46,6 +46,8 @@ class GenerationResult:
     batch_invariant : bool
         Whether the text depends on nothing but its record; not so when beams are sampled, because that draws from the
         generator that the whole process shares.
+    notes : dict
+        What an engine has to say of this generation besides; it stands in the record with the engine.
     """
 
     prompt: str = ""
@@ -58,6 +60,7 @@ class GenerationResult:
     first_token_seconds: float | None = None
     decode_seconds: float | None = None
     batch_invariant: bool = True
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Rows:

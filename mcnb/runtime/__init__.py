@@ -30,7 +30,6 @@
 ``deadline``      a run's time limit, which stands still meanwhile
 ``execution``     the execution of a run
 ``runtime``       Runtime: owns the loaded models and takes the runs
-``loop_thread``   the event loop of the runs
 ``default``       the Runtime of this process
 ``offering``      Offering: what can be done with compose files, whoever computes
 ``compose``       Compose: a Document with a Runtime, what ``mcnb.load`` returns

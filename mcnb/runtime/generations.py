@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError
 from mcnb.models.cache import Lease
-from mcnb.models.owner import Generation
 from mcnb.models.parameters import Parameters
+from mcnb.models.request import Generation
 from mcnb.runtime.plan import Step
 from mcnb.runtime.provenance import sha256
 from mcnb.runtime.record import LONGEST_PROMPT, GenerationRecord
@@ -26,22 +26,22 @@ def begin_record(
     step: Step, place: Place, number: int, parameters: Parameters, lease: Lease, secrets: tuple[str, ...]
 ) -> GenerationRecord:
     """Return the record of a generation that is about to start; its prompt is noted when it is known."""
-    loaded = lease.owner.loaded
-    snapshot, placement = loaded.snapshot, loaded.placement
+    model = lease.owner.description
     return GenerationRecord(
         job=step.job.id,
         item=number,
         component=step.component.id,
         model={
-            "name": snapshot.name,
-            "provider": snapshot.provider,
-            "revision": snapshot.revision,
-            "digests": dict(snapshot.digests),
+            "name": model.name,
+            "provider": model.provider,
+            "revision": model.revision,
+            "digests": dict(model.digests),
         },
-        device=placement.device,
-        dtype=placement.dtype,
-        dtype_reason=placement.reason,
-        threads=lease.owner.threads,
+        driver=blacken({"name": model.driver, "version": model.version, **model.settings}, secrets),
+        device=model.device,
+        dtype=model.dtype,
+        dtype_reason=model.dtype_reason,
+        threads=model.threads,
         cache_hit=lease.hit,
         prompt=None,
         prompt_sha256="",
@@ -70,6 +70,7 @@ def complete_record(
     if not record.finish_reasons and isinstance(error, RunCancelledError | RunTimeoutError):
         record.finish_reasons = [error.code]  # it was stopped before it began
     record.batch_invariant = result.batch_invariant
+    record.driver = {**record.driver, **result.notes}
     record.timings = {
         "queue": generation.queue_seconds,
         "load": load_seconds,

@@ -13,9 +13,9 @@ from typing import Any
 from mcnb.compose.expressions import render
 from mcnb.errors import McnbError, RunCancelledError, RunTimeoutError, UnsupportedModelError
 from mcnb.models.cache import ModelCache
-from mcnb.models.chat import Conversation, Prompt, plain_text_warning
+from mcnb.models.chat import Conversation, Prompt
 from mcnb.models.control import Control
-from mcnb.models.loaded import LoadedModel
+from mcnb.models.drivers.contract import Description
 from mcnb.models.parameters import Origin
 from mcnb.models.request import Priority
 from mcnb.runtime.calls import ActionCall, JobInputs, render_calls
@@ -136,10 +136,10 @@ class ComponentJobs:
             prompt = prompt.at(pin.now if pin is not None and pin.now is not None else run.record.created)
         lease = await model.get(run.control, run._progress)
         owner = lease.owner
-        _check_task(step, owner.loaded)
+        _check_task(step, owner.description)
         parameters = owner.parameters(run.record.parameters, call.parameters, self._seed(step, asked, number))
         parameters = replace(parameters, cap=run.record.max_output_tokens)
-        whole = returns_full_text(step) and not owner.loaded.is_encoder_decoder
+        whole = returns_full_text(step) and not owner.description.is_encoder_decoder
         shown = job in self.shown and not call.is_batch
         streamed = shown and job in self.streamed
         record = begin_record(step, place, number, parameters, lease, self.secrets)
@@ -147,7 +147,7 @@ class ComponentJobs:
             record.now = prompt.now
         else:
             note_prompt(record, prompt, self.secrets)
-            warning = plain_text_warning(owner.loaded, prompt)
+            warning = owner.warning(prompt)
             if warning is not None and warning not in run.record.warnings:
                 run.record.warnings.append(warning)
 
@@ -228,16 +228,16 @@ def _result(step: Step, call: ActionCall, texts: list[Any]) -> Any:
     return render(step.action.output, {**call.scope, "result": result, "result[]": result})
 
 
-def _check_task(step: Step, loaded: LoadedModel) -> None:
+def _check_task(step: Step, model: Description) -> None:
     """Refuse a model that was not made for the task.
 
     Raises
     ------
     UnsupportedModelError
     """
-    if getattr(step.component, "task", "") == "text-to-text" and not loaded.is_encoder_decoder:
+    if getattr(step.component, "task", "") == "text-to-text" and not model.is_encoder_decoder:
         raise UnsupportedModelError(
-            f"{loaded.snapshot.name} continues texts, it does not turn them into others",
+            f"{model.name} continues texts, it does not turn them into others",
             hint="use 'task: text-generation', or name an encoder-decoder model such as T5 or BART",
         )
 

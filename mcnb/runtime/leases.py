@@ -8,9 +8,10 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from mcnb.errors import RunCancelledError
-from mcnb.models.cache import Lease, ModelCache, ModelSpec
+from mcnb.models.cache import Lease, ModelCache
 from mcnb.models.control import Control
 from mcnb.models.progress import Report
+from mcnb.models.spec import ModelSpec
 
 _T = TypeVar("_T")
 
@@ -75,7 +76,7 @@ class LeasedModel:
         if self._lease is None or self._lease.hit or self._told:
             return 0.0
         self._told = True
-        return self._lease.owner.loaded.load_seconds
+        return self._lease.owner.description.load_seconds
 
     def release(self) -> None:
         """Give the model back."""

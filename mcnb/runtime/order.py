@@ -12,7 +12,7 @@ from mcnb.compose import Document, check_input
 from mcnb.errors import InvalidInputError
 from mcnb.models.parameters import DRAWN_SEED_BITS, check_parameters
 from mcnb.models.request import Priority
-from mcnb.runtime.plan import Pin, Plan, check_installed, make_plan
+from mcnb.runtime.plan import Pin, Plan, make_plan
 from mcnb.runtime.provenance import describe_document
 from mcnb.runtime.record import Answer, Record, Way
 from mcnb.runtime.run import Run
@@ -108,7 +108,7 @@ def make_order(
     chosen = document.workflow(workflow)
     values = check_input(document.inputs(workflow), input)
     plan = make_plan(document, chosen)
-    check_installed()
+    plan.check_installed()
     return Order(
         plan,
         values,

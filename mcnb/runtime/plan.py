@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,19 +9,10 @@ from pathlib import Path
 from mcnb.compose import Document
 from mcnb.compose.durations import parse_duration
 from mcnb.compose.flow import Flow
-from mcnb.compose.schema import Action, Component, ComponentJob, ForEachJob, OnDemand, Workflow
+from mcnb.compose.schema import Action, Component, ComponentJob, EngineOptions, ForEachJob, OnDemand, Workflow
 from mcnb.compose.schema.job import Call
-from mcnb.errors import NotSupportedError, UnsupportedModelError
-from mcnb.models.cache import ModelSpec
-from mcnb.models.quantizing import COMPUTES_IN
-from mcnb.runtime.wording import part_name
-
-NOT_YET = "remove it, or wait for a version of mcnb that runs it"
-
-_WHOLE = "say 'quantization: int8', which computes in bfloat16, with no other setting of it; or leave it out"
-
-MODEL_PACKAGES = ("torch", "transformers", "huggingface_hub", "safetensors", "filelock", "psutil", "tqdm")
-"""What every model needs beyond what reading a document needs."""
+from mcnb.models.spec import ModelSpec
+from mcnb.runtime.engines import check_installed, unsupported
 
 
 @dataclass(frozen=True)
@@ -62,6 +51,10 @@ class Step:
             source = source.model_copy(update={"revision": pin.revision})
         elif pin.revision and source.provider == "pypi":
             source = source.model_copy(update={"version": pin.revision})
+        if spec.driver == "openai":  # where it runs is the server's business
+            return replace(spec, source=source)
+        if spec.driver != "huggingface":  # its precision is that of its file
+            return replace(spec, source=source, device=pin.device)
         return replace(spec, source=source, device=pin.device, precision=pin.dtype)
 
     @property
@@ -92,6 +85,15 @@ class Plan:
     flow: Flow
     calls: Mapping[str, Step]
 
+    def check_installed(self) -> None:
+        """Make sure that the engines it needs are there.
+
+        Raises
+        ------
+        UnsupportedModelError
+        """
+        check_installed(step.component.driver for step in self.calls.values())
+
 
 def make_plan(document: Document, workflow: Workflow) -> Plan:
     """Plan a workflow.
@@ -114,58 +116,25 @@ def components_of(document: Document) -> list[Component]:
 
 def preloaded(document: Document) -> list[ModelSpec]:
     """Return the models to load as soon as a document is: those of runnable components that say ``preload: true``."""
-    wanted = [item for item in components_of(document) if item.preload and not _unsupported(item)]
+    wanted = [item for item in components_of(document) if item.preload and not unsupported(item)]
     return [_spec(component, document.folder) for component in wanted]
-
-
-def check_installed() -> None:
-    """Make sure that what runs models is there: documents are loaded and checked without it.
-
-    Raises
-    ------
-    UnsupportedModelError
-    """
-    for name in MODEL_PACKAGES:
-        try:
-            found = name in sys.modules or importlib.util.find_spec(name)
-        except ImportError:
-            found = None
-        if not found:
-            raise UnsupportedModelError(
-                f"running models needs {name}, which is not installed", hint="pip install 'mcnb[kernel]'"
-            )
 
 
 def _step(document: Document, job: ComponentJob | ForEachJob) -> Step:
     component, action = document.called(job.do if isinstance(job, ForEachJob) else job)
-    if found := _unsupported(component):
-        hint = _WHOLE if found.startswith("quantization") else NOT_YET
-        raise NotSupportedError(f"{part_name('component', component.id)}: '{found}' is not supported yet", hint=hint)
+    if found := unsupported(component):
+        raise found
     return Step(job, component, action)
-
-
-def _unsupported(component: Component) -> str | None:
-    """Return what this version cannot run of a component, if anything."""
-    asked = {
-        f"driver: {component.driver}": component.driver != "huggingface",
-        **_unsupported_quantization(component),
-        "peft_adapters": bool(component.peft_adapters),
-    }
-    return next((name for name, used in asked.items() if used), None)
-
-
-def _unsupported_quantization(component: Component) -> dict[str, bool]:
-    asked, precision = component.quantization, component.precision
-    if asked is None:
-        return {}
-    return {
-        f"quantization: {asked.type}": asked.type != "int8",
-        "quantization with double_quant": asked.double_quant,
-        f"quantization: int8 with compute_dtype: {asked.compute_dtype}": asked.compute_dtype not in (None, COMPUTES_IN),
-        f"quantization: int8 with precision: {precision}": precision not in ("auto", COMPUTES_IN),
-    }
 
 
 def _spec(component: Component, folder: Path) -> ModelSpec:
     precision = component.precision if component.quantization is None else component.quantization.type
-    return ModelSpec(component.model, folder, component.device, precision, component.allow_pickle)
+    return ModelSpec(
+        component.model,
+        folder,
+        component.device,
+        precision,
+        component.allow_pickle,
+        component.driver,
+        component.options or EngineOptions(),
+    )

@@ -41,6 +41,8 @@ class GenerationRecord:
         Where in the workflow; `item` counts from 0 within a repeated job.
     model : dict
         ``name, provider, revision, digests``.
+    driver : dict
+        The engine: its ``name`` and ``version``, and what else was chosen for it.
     device, dtype, dtype_reason, threads
         Where it ran.
     prompt : str or None
@@ -82,6 +84,7 @@ class GenerationRecord:
     turn: int = 1
     attempt: int = 1
     timings: dict[str, float | None] = field(default_factory=dict)
+    driver: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -18,6 +18,9 @@ SHORTEST_SECRET = 4
 
 _FROM_ENVIRONMENT = re.compile(r"\s*\$\{\s*env\.\w+\s*\}\s*")
 
+_SECRET = {"model": "token", "options": "api_key"}
+"""Parts of a component, and what of them is nobody's business."""
+
 _Error = TypeVar("_Error", bound=McnbError)
 
 
@@ -42,8 +45,9 @@ def _models(document: Document) -> Iterator[str]:
 def _tokens(source: Any) -> Iterator[str]:
     if isinstance(source, Mapping):
         for key, value in source.items():
-            if key == "model" and isinstance(value, Mapping) and isinstance(value.get("token"), str):
-                yield value["token"]
+            name = _SECRET.get(key)
+            if name is not None and isinstance(value, Mapping) and isinstance(value.get(name), str):
+                yield value[name]
             yield from _tokens(value)
     elif isinstance(source, list):
         for value in source:
@@ -79,7 +83,7 @@ def without_tokens(source: Any) -> Any:
 
 
 def without_blackened(source: Any) -> Any:
-    """Return a record's document without its blackened tokens: sent to the hub, they would be refused."""
+    """Return a record's document without its blackened tokens: sent to the hub or a server, they would be refused."""
     return _with_tokens(source, lambda token: None if token == REDACTED else token)
 
 
@@ -89,8 +93,9 @@ def _with_tokens(source: Any, change: Any) -> Any:
     if not isinstance(source, Mapping):
         return source
     found = {key: _with_tokens(value, change) for key, value in source.items()}
-    model = found.get("model")
-    if isinstance(model, dict) and isinstance(model.get("token"), str):
-        token = change(model["token"])
-        found["model"] = {**model, "token": token} if token else {k: v for k, v in model.items() if k != "token"}
+    for key, name in _SECRET.items():
+        part = found.get(key)
+        if isinstance(part, dict) and isinstance(part.get(name), str):
+            token = change(part[name])
+            found[key] = {**part, name: token} if token else {k: v for k, v in part.items() if k != name}
     return found

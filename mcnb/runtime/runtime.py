@@ -12,16 +12,16 @@ from typing import Any
 
 from mcnb.compose import Document, Environment, document_from_source
 from mcnb.models.cache import ModelCache, shared_cache
+from mcnb.models.loop_thread import LoopThread
 from mcnb.models.parameters import check_parameters
 from mcnb.models.progress import no_report
 from mcnb.models.request import Priority
 from mcnb.runtime.batch import Batch
 from mcnb.runtime.batch_row import BatchRow
 from mcnb.runtime.execution import execute
-from mcnb.runtime.loop_thread import LoopThread
 from mcnb.runtime.order import Order, make_order, with_seed
 from mcnb.runtime.pauses import check_answered
-from mcnb.runtime.plan import Pin, check_installed, make_plan, preloaded
+from mcnb.runtime.plan import Pin, make_plan, preloaded
 from mcnb.runtime.provenance import describe_document
 from mcnb.runtime.record import Record
 from mcnb.runtime.redaction import without_blackened
@@ -53,7 +53,7 @@ class Runtime:
         self._runs: deque[Run] = deque(maxlen=HISTORY)
         self._unlisted: weakref.WeakSet[Run] = weakref.WeakSet()
         self._batches: weakref.WeakSet[Batch] = weakref.WeakSet()
-        self._loop = LoopThread()
+        self._loop = LoopThread("mcnb-runtime")
         self._lock = threading.Lock()
 
     @property
@@ -161,7 +161,7 @@ class Runtime:
         check_answered(plan)
         inputs = document.inputs(workflow)
         values = read_rows(rows, inputs)
-        check_installed()
+        plan.check_installed()
         described = describe_document(document)
 
         def start(row: BatchRow) -> Run:

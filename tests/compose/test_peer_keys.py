@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from mcnb.compose import load_document
-from mcnb.compose.dialects import LENGTH_ALIASES, UNSUPPORTED_SECTIONS
+from mcnb.compose.dialects import LENGTH_ALIASES, OPTION_ALIASES, UNSUPPORTED_SECTIONS
 from mcnb.compose.problems import known_keys
 from mcnb.compose.schema import ComposeFile
 from mcnb.compose.schema.job import JOB_TYPES, OPERATORS
@@ -37,6 +37,7 @@ KEYS = {
         "batch_size streaming messages"
     ),
     ("components", "on_demand"): "priority idle_timeout",
+    ("components", "options"): "n_ctx n_batch n_threads n_gpu_layers verbose",
     ("components", "peft_adapters"): "type name model weight",
     ("components", "model"): (
         "provider repository filename revision cache_dir allow_patterns local_files_only token path"
@@ -89,7 +90,7 @@ def test_every_key_is_used_by_a_good_document():
     for path in GOOD:
         _used(read_text(path.read_text(encoding="utf-8"), str(path)), used)
 
-    also = {"component", "workflow", "job", "action", "adapter", "text", *LENGTH_ALIASES}
+    also = {"component", "workflow", "job", "action", "adapter", "text", *LENGTH_ALIASES, *OPTION_ALIASES}
     assert (_fields(ComposeFile, set()) | also) - used == {"ignore"}  # `on_error: ignore` is its short form
 
 

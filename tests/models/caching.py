@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mcnb.models import cache as cache_module
 from mcnb.models.cache import Lease, ModelCache, ModelSpec, Ready
 from mcnb.models.control import Control
+from mcnb.models.drivers import huggingface
 from mcnb.models.progress import no_report
 
 from .calls import Gate
@@ -22,7 +22,7 @@ class SlowLoad:
     def __init__(self) -> None:
         self.gate = Gate()
         self.controls: list[Control] = []
-        self.load = cache_module.load
+        self.load = huggingface.load
 
     def __call__(self, snapshot: Any, placement: Any, *, control: Control, report: Any) -> Any:
         self.controls.append(control)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mcnb.compose.schema import HuggingFaceSource, LocalSource
-from mcnb.models.cache import ModelSpec
 from mcnb.models.chat import Prompt
 from mcnb.models.control import Control
 from mcnb.models.generation import GenerationResult, generate
@@ -19,6 +18,7 @@ from mcnb.models.parameters import Parameters, check_parameters, resolve
 from mcnb.models.progress import Progress, no_report
 from mcnb.models.snapshot import Snapshot, check_snapshot
 from mcnb.models.sources import fetch
+from mcnb.models.spec import ModelSpec
 
 PROMPT = "Once upon a time"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mcnb.models import cache as cache_module
 from mcnb.models.cache import ModelCache
+from mcnb.models.drivers import huggingface
 from mcnb.models.loaded import LoadedModel
 from mcnb.models.sources import hub_client
 from tests.support import tiny_models
@@ -125,6 +125,6 @@ def neo(folders: Folders) -> Path:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowLoad]:
     made = SlowLoad()
-    monkeypatch.setattr(cache_module, "load", made)
+    monkeypatch.setattr(huggingface, "load", made)
     yield made
     made.gate.open()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import mcnb.models.cache
+import mcnb.models.drivers.huggingface
 from mcnb.errors import RunCancelledError
 from mcnb.runtime import Compose, Run
 from tests.support.runs import FIRST_LINE, Gate, Models, ends_well, is_part_of_the_text, states_of, tokens_of
@@ -57,7 +57,7 @@ def test_cancel_while_queued(compose: Make, models: Models, gate: Gate) -> None:
 
 
 def test_cancel_while_loading(compose: Make, models: Models, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = mcnb.models.cache.load
+    load = mcnb.models.drivers.huggingface.load
     ended = threading.Event()
 
     def gated(*arguments: Any, control: Any, **options: Any) -> Any:
@@ -67,7 +67,7 @@ def test_cancel_while_loading(compose: Make, models: Models, gate: Gate, monkeyp
         finally:
             ended.set()
 
-    monkeypatch.setattr(mcnb.models.cache, "load", gated)
+    monkeypatch.setattr(mcnb.models.drivers.huggingface, "load", gated)
     loaded = compose(models.poet)
     run = loaded.submit(prompt=FIRST_LINE)
     assert gate.reached.wait(PATIENCE)

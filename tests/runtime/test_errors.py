@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-import mcnb.models.cache
+import mcnb.models.drivers.huggingface
 import mcnb.models.owner
 import mcnb.runtime.jobs
 from mcnb.errors import InvalidInputError, UnsupportedModelError
 from mcnb.runtime import Compose, Run
-from mcnb.runtime import plan as plan_module
 from tests.support.runs import FIRST_LINE, Models
 from tests.support.texts import POEM
 from tests.support.tiny_models import broken
@@ -117,7 +116,7 @@ def test_a_defect_while_loading(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(mcnb.models.cache, "load", fail)
+        patched.setattr(mcnb.models.drivers.huggingface, "load", fail)
         assert type(error).__name__ in failed(compose(models.poet).submit(prompt="a"), "internal")
 
 
@@ -150,6 +149,6 @@ def test_input_is_refused_before_there_is_a_run(
 
 
 def test_what_runs_models_is_not_installed(compose: Make, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_module, "MODEL_PACKAGES", ("torch", "a_package_that_is_not_there"))
+    monkeypatch.setattr(mcnb.models.drivers.huggingface.DRIVER, "packages", ("torch", "a_package_that_is_not_there"))
     with pytest.raises(UnsupportedModelError, match=r"a_package_that_is_not_there.*mcnb\[kernel\]"):
         compose(models.poet).submit(prompt="a")

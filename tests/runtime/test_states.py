@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import mcnb.models.cache
+import mcnb.models.drivers.huggingface
 from mcnb.errors import InvalidInputError, RunTimeoutError
 from mcnb.runtime import Compose, Run, Runtime
 from tests.support.runs import FIRST_LINE, Gate, Models, ends_well, is_part_of_the_text, states_of
@@ -56,14 +56,14 @@ def test_timeout_while_decoding(compose: Make, models: Models, gate: Gate) -> No
 
 
 def test_timeout_while_loading(compose: Make, models: Models, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = mcnb.models.cache.load
+    load = mcnb.models.drivers.huggingface.load
 
     def gated(*arguments: Any, control: Any, **options: Any) -> Any:
         with control.calling(gate.open):
             gate.stop_here()
         return load(*arguments, control=control, **options)
 
-    monkeypatch.setattr(mcnb.models.cache, "load", gated)
+    monkeypatch.setattr(mcnb.models.drivers.huggingface, "load", gated)
     run = compose(models.poet).submit(prompt=FIRST_LINE, timeout=0.2)
     assert run.wait(PATIENCE)
     check_timeout(run)

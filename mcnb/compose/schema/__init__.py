@@ -21,6 +21,7 @@ from mcnb.compose.schema.component import (
 )
 from mcnb.compose.schema.controller import Controller
 from mcnb.compose.schema.job import AnyJob, Call, ComponentJob, ForEachJob, JobBase, routes
+from mcnb.compose.schema.options import EngineOptions
 from mcnb.compose.schema.sources import HuggingFaceSource, LocalSource, ModelSource, PyPISource
 from mcnb.compose.schema.workflow import ComposeFile, Workflow
 
@@ -35,6 +36,7 @@ __all__ = [
     "ComponentJob",
     "ComposeFile",
     "Controller",
+    "EngineOptions",
     "ForEachJob",
     "GenerationParams",
     "HuggingFaceSource",

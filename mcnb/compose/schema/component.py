@@ -9,11 +9,11 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from mcnb.compose.schema.action import Action, ChatCompletionAction, TextGenerationAction, TextToTextAction
 from mcnb.compose.schema.base import Part, tag
 from mcnb.compose.schema.limits import Several
+from mcnb.compose.schema.options import EngineOptions
 from mcnb.compose.schema.scalars import COMPATIBLE, IS_INTEGER, IS_NUMBER, SPAN, Duration, Form, Id
 from mcnb.compose.schema.sources import ModelSource
 
 TASKS = ("text-generation", "chat-completion", "text-to-text")
-DRIVERS = ("huggingface", "llamacpp", "vllm")
 
 _TASK = "What the model does; it says which keys an action has."
 _ACTIONS = "What can be asked of it; a component without any continues `${input.prompt}`."
@@ -61,10 +61,10 @@ class Component(Part):
     title: str | None = Field(default=None, description="A heading for people.")
     description: str | None = Field(default=None, description="What it is for.")
     default: bool = Field(default=False, description="The one that is called when a job names none.")
-    driver: Literal["huggingface", "llamacpp", "vllm"] = Field(
-        default="huggingface",
-        description="What computes. Others than `huggingface` are refused when a run asks for them.",
+    driver: Literal["huggingface", "llamacpp", "openai", "vllm"] = Field(
+        default="huggingface", description="What computes. `vllm` is refused when a run asks for it."
     )
+    options: EngineOptions | None = Field(default=None, description="Settings of the engine that `driver` names.")
     model: ModelSource = Field(
         description="`owner/name` of the Hub, a path (`./models/mine`), `pypi:package==version`, or a mapping."
     )
@@ -90,7 +90,7 @@ class Component(Part):
         description="Compute texts so that they repeat exactly. False is faster for encoder-decoder models.",
     )
     peft_adapters: Annotated[tuple[PeftAdapter, ...], Several()] = Field(
-        default=(), description="LoRA adapters. Refused when a run asks for them."
+        default=(), description="LoRA adapters, added to the model's weights."
     )
     preload: bool | None = Field(default=None, description="Load as soon as the document is loaded.")
     on_demand: bool | OnDemand = Field(

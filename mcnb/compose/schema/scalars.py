@@ -26,6 +26,9 @@ IS_NUMBER = _not_boolean("float_type")
 """Annotations, to stand last: a boolean is no number."""
 
 
+_PASSWORD = re.compile(r"://[^/@]*@")
+
+
 class Form:
     """Annotation: a text that a pattern matches as a whole.
 
@@ -37,12 +40,15 @@ class Form:
         What the text has to be, for people: "'x y' is not {words}".
     hint : str, optional
         What to write instead.
+    hidden : bool
+        Whether the value is a secret, which no message may show.
     """
 
-    def __init__(self, pattern: str, words: str, hint: str | None = None) -> None:
+    def __init__(self, pattern: str, words: str, hint: str | None = None, *, hidden: bool = False) -> None:
         self.pattern = pattern
         self.words = words
         self.hint = hint
+        self.hidden = hidden
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Check the text's form once it is known to be a text."""
@@ -51,6 +57,7 @@ class Form:
         def validate(value: str) -> str:
             if not compiled.fullmatch(value):
                 shown = value if len(value) <= 80 else value[:77] + "..."
+                shown = "***" if self.hidden else _PASSWORD.sub("://***@", shown)
                 context = {"value": shown, "words": self.words, "hint": self.hint}
                 raise PydanticCustomError("form", "'{value}' is not {words}", context)
             return value

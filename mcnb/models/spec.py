@@ -1,0 +1,37 @@
+"""What a component asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mcnb.compose.schema import EngineOptions, ModelSource
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a component asks for.
+
+    Attributes
+    ----------
+    source : ModelSource
+        Where the weights come from.
+    folder : Path
+        Where relative paths start.
+    device, precision : str
+        As in the document.
+    allow_pickle : bool
+        Whether pickled weights may be used.
+    driver : str
+        The engine.
+    options : EngineOptions
+        What the document says to it alone.
+    """
+
+    source: ModelSource
+    folder: Path
+    device: str = "auto"
+    precision: str = "auto"
+    allow_pickle: bool = False
+    driver: str = "huggingface"
+    options: EngineOptions = field(default_factory=EngineOptions)

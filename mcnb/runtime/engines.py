@@ -1,0 +1,91 @@
+"""What the engine of a component can run, and whether it is installed: known before any model work."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+
+from mcnb.compose.schema import Component
+from mcnb.errors import McnbError, NotSupportedError, UnsupportedModelError
+from mcnb.models.drivers import DRIVERS, driver_named
+from mcnb.models.quantizing import COMPUTES_IN
+from mcnb.runtime.wording import part_name
+
+NOT_YET = "remove it, or wait for a version of mcnb that runs it"
+
+_WHOLE = "say 'quantization: int8', which computes in bfloat16, with no other setting of it; or leave it out"
+
+_INSTEAD = {"vllm": "start vLLM's own server, and name it with 'driver: openai' and 'options: {base_url: ...}'"}
+"""What does the same, for engines that are not here."""
+
+
+def unsupported(component: Component) -> McnbError | None:
+    """Return what to tell about a component that this version cannot run; None where it can."""
+    where, driver = part_name("component", component.id), component.driver
+    if driver not in DRIVERS:
+        return NotSupportedError(
+            f"{where}: 'driver: {driver}' is not supported yet", hint=_INSTEAD.get(driver, NOT_YET)
+        )
+    if driver != "huggingface":
+        asked = {
+            "task: text-to-text": getattr(component, "task", "") == "text-to-text",
+            "quantization": component.quantization is not None,
+            f"precision: {component.precision}": component.precision != "auto",
+            "peft_adapters": bool(component.peft_adapters),
+        }
+        name = next((name for name, used in asked.items() if used), None)
+        if name is None:
+            return None
+        return NotSupportedError(
+            f"{where}: '{name}' is not supported with 'driver: {driver}'",
+            hint="remove it, or use 'driver: huggingface'",
+        )
+    quantization = _unsupported_quantization(component)
+    if quantization is not None:
+        return NotSupportedError(f"{where}: '{quantization}' is not supported yet", hint=_WHOLE)
+    if component.peft_adapters:
+        return NotSupportedError(f"{where}: 'peft_adapters' is not supported yet", hint=NOT_YET)
+    return None
+
+
+def _unsupported_quantization(component: Component) -> str | None:
+    asked, precision = component.quantization, component.precision
+    if asked is None:
+        return None
+    found = {
+        f"quantization: {asked.type}": asked.type != "int8",
+        "quantization with double_quant": asked.double_quant,
+        f"quantization: int8 with compute_dtype: {asked.compute_dtype}": asked.compute_dtype not in (None, COMPUTES_IN),
+        f"quantization: int8 with precision: {precision}": precision not in ("auto", COMPUTES_IN),
+    }
+    return next((name for name, used in found.items() if used), None)
+
+
+def check_installed(drivers: Iterable[str]) -> None:
+    """Make sure that what runs models is there: documents are loaded and checked without it.
+
+    Parameters
+    ----------
+    drivers : iterable of str
+        The engines that are needed.
+
+    Raises
+    ------
+    UnsupportedModelError
+    """
+    for name in dict.fromkeys(drivers):
+        driver = driver_named(name)
+        for package in driver.packages:
+            if not _is_there(package):
+                what = "running models needs" if name == "huggingface" else f"'driver: {name}' needs"
+                raise UnsupportedModelError(
+                    f"{what} {package}, which is not installed", hint=f"pip install 'mcnb[{driver.extra}]'"
+                )
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return package in sys.modules or importlib.util.find_spec(package) is not None
+    except ImportError:
+        return False
