@@ -16,6 +16,7 @@ from mcnb.errors import InvalidInputError
 from mcnb.models.control import Control
 from mcnb.models.progress import Report
 from mcnb.models.snapshot import Snapshot
+from mcnb.models.sources.gguf_file import GgufFile
 from mcnb.runtime.plan import components_of
 from mcnb.runtime.wording import bytes_text
 
@@ -47,21 +48,34 @@ def list_models() -> None:
 @click.option("--allow-pickle", is_flag=True, help="Fetch pickled weights (.bin) too.")
 def fetch(open_document: OpenDocument, model: str | None, update: bool, allow_pickle: bool) -> None:
     """Bring a model, or those of a compose file, to this machine."""
+    from mcnb.models.sources import describe, fetch_gguf
     from mcnb.models.sources import fetch as fetch_source
 
     if model and open_document.files:
         raise InvalidInputError("name a MODEL or a compose file with -f, not both")
     if model:
-        wanted = [(parse_model(model), Path(), allow_pickle)]
+        wanted = [(parse_model(model), Path(), allow_pickle, False)]
     else:
         document = open_document()
-        components = components_of(document)
-        wanted = [(item.model, document.folder, item.allow_pickle or allow_pickle) for item in components]
-    for source, folder, pickle in wanted:
+        wanted = []
+        for item in components_of(document):
+            if item.driver == "openai":
+                click.echo(f"{describe(item.model)}: on a server, nothing to fetch")
+            else:
+                pickle = item.allow_pickle or allow_pickle
+                wanted.append((item.model, document.folder, pickle, item.driver == "llamacpp"))
+    for source, folder, pickle, as_it_is in wanted:
 
         def work(
-            control: Control, report: Report, source: Any = source, folder: Path = folder, pickle: bool = pickle
-        ) -> Snapshot:
+            control: Control,
+            report: Report,
+            source: Any = source,
+            folder: Path = folder,
+            pickle: bool = pickle,
+            as_it_is: bool = as_it_is,
+        ) -> Snapshot | GgufFile:
+            if as_it_is:
+                return fetch_gguf(source, folder, update=update, control=control, report=report)
             return fetch_source(source, folder, allow_pickle=pickle, update=update, control=control, report=report)
 
         snapshot = in_background(work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcnb.compose.dialects import LENGTH_ALIASES, LENGTH_KEYS, PARAMETER_KEYS, SERVER_KEYS
+from mcnb.compose.dialects import LENGTH_ALIASES, LENGTH_KEYS, OPTION_ALIASES, PARAMETER_KEYS, SERVER_KEYS
 from mcnb.compose.expressions import TypeSpec
 from mcnb.compose.inputs import Input, Inputs
 from mcnb.compose.schema import ComposeFile, Workflow
@@ -102,6 +102,7 @@ def document_schema() -> dict[str, Any]:
         component["properties"] = {**flat, **component["properties"]}
         _alternative(component, "actions", "action")
         _not_required(component, "actions")
+    _also_under(definitions["EngineOptions"]["properties"], OPTION_ALIASES)
     params = definitions["GenerationParams"]["properties"]
     source = definitions["TextGenerationAction"]["properties"]
     params.update({key: source[key] for key in sorted(LENGTH_KEYS | LENGTH_ALIASES.keys() | PARAMETER_KEYS)})

@@ -12,6 +12,7 @@ from mcnb.errors import RunCancelledError
 from mcnb.models.control import Control
 from mcnb.models.progress import Report
 from tests.cli.conftest import Command, write
+from tests.support.gguf_model import gguf_llama
 from tests.support.hub import StandInHub
 from tests.support.runs import document
 
@@ -137,3 +138,15 @@ def test_estimating(command: Command, hub: StandInHub) -> None:
     assert not [request for request in hub.requests if request.path.endswith((".safetensors", ".bin"))]
     wrong = command("models", "estimate", SMALL, "--context", "0")
     assert wrong.code == 2
+
+
+def test_what_is_fetched_follows_the_driver(command: Command, folder: Path) -> None:
+    file = gguf_llama(folder / "gguf")
+    (folder / "one.yml").write_text(f"component: {{driver: llamacpp, model: {file}, text: a}}")
+    said = command("models", "fetch", "-f", str(folder / "one.yml"))
+    assert said.text.strip().endswith(f"in {file.parent}")
+    assert not list(file.parent.glob("*-safetensors"))
+    options = "{base_url: 'http://127.0.0.1:1/v1'}"
+    (folder / "two.yml").write_text(f"component: {{driver: openai, options: {options}, model: a/b, text: a}}")
+    said = command("models", "fetch", "-f", str(folder / "two.yml"))
+    assert said.text == "a/b: on a server, nothing to fetch\n"

@@ -13,7 +13,6 @@ from mcnb.runtime import Runtime, load
 COMPONENT: dict[str, Any] = {"id": "m", "model": "./nowhere", "text": "${input.prompt}"}
 
 COMPONENTS: dict[str, dict[str, Any]] = {
-    "'driver: llamacpp'": {**COMPONENT, "driver": "llamacpp"},
     "'driver: vllm'": {**COMPONENT, "driver": "vllm"},
     "'quantization: int4'": {**COMPONENT, "quantization": "int4"},
     "'peft_adapters'": {**COMPONENT, "peft_adapters": [{"model": "./adapter"}]},
@@ -46,3 +45,21 @@ def test_what_cannot_run_is_not_preloaded_either(runtime: Runtime, monkeypatch: 
     inline = {"workflow": {"component": {**COMPONENT, "preload": True}}, "component": {**COMPONENT, "preload": True}}
     load(text=json.dumps(inline), runtime=runtime)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("driver", ["llamacpp", "openai"])
+@pytest.mark.parametrize(
+    "asked", [{"quantization": "int8"}, {"precision": "float32"}, {"peft_adapters": [{"model": "./a"}]}]
+)
+def test_what_another_engine_has_is_refused_by_name(runtime: Runtime, driver: str, asked: dict[str, Any]) -> None:
+    options = {"options": {"base_url": "http://127.0.0.1:1/v1"}} if driver == "openai" else {}
+    component = {**COMPONENT, "driver": driver, **options, **asked}
+    with pytest.raises(NotSupportedError, match=f"is not supported with 'driver: {driver}'") as caught:
+        load(text=json.dumps({"component": component}), runtime=runtime).submit(input={"prompt": "a"})
+    assert next(iter(asked)) in caught.value.message
+
+
+def test_an_engine_that_is_not_here_says_what_does_the_same(runtime: Runtime) -> None:
+    document = json.dumps({"component": COMPONENTS["'driver: vllm'"]})
+    with pytest.raises(NotSupportedError, match=r"driver: openai.*base_url"):
+        load(text=document, runtime=runtime).submit(input={"prompt": "a"})

@@ -38,6 +38,11 @@ class GgufFile:
         return (str(self.path.resolve()), stat.st_size, stat.st_mtime_ns)
 
     @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.path.parent
+
+    @property
     def size(self) -> int:
         """Bytes."""
         return self.path.stat().st_size

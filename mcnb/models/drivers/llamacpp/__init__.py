@@ -44,8 +44,8 @@ class FoundFile:
 
     @property
     def size(self) -> int:
-        """See ``Found``."""
-        return self._file.size
+        """See ``Found``: counting is cheap here, and a long context may take more than the file."""
+        return self.needed()
 
     @cached_property
     def _cache(self) -> int:

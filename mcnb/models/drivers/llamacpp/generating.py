@@ -79,7 +79,7 @@ class Generating:
         texts = [_Text(generation, self._vocabulary, tokens, number) for number in range(sequences)]
         started = time.perf_counter()
         try:
-            with generation.control.calling(self._flag.set):
+            with self._flag.heeding(generation.control):
                 for text, seed in zip(texts, row_seeds(parameters["seed"], sequences), strict=True):
                     self._write(text, tokens, parameters, seed)
         except (RunCancelledError, RunTimeoutError) as stopped:
@@ -88,7 +88,6 @@ class Generating:
                 text.end(reason)
             raise
         finally:
-            self._flag.clear()
             _keep(generation, texts, started)
 
     def _write(self, text: _Text, tokens: list[int], parameters: Parameters, seed: int) -> None:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from mcnb.errors import UnsupportedModelError
+from mcnb.models.control import Control
 
 _log = logging.getLogger(__name__)
 _quiet = threading.Lock()
@@ -112,10 +113,19 @@ class StopFlag:
         self._asked = ctypes.cast(libc.strlen, module.ggml_abort_callback)
         module.llama_set_abort_callback(context, self._asked, ctypes.addressof(self._text))
 
-    def set(self) -> None:
-        """Stop."""
-        self._text.value = b"1"
+    @contextlib.contextmanager
+    def heeding(self, control: Control) -> Iterator[None]:
+        """Within the block, stop when the control says so; what it says later is for nobody."""
+        lock, done = threading.Lock(), False
 
-    def clear(self) -> None:
-        """Go on."""
-        self._text.value = b""
+        def stop() -> None:
+            with lock:
+                self._text.value = b"" if done else b"1"
+
+        try:
+            with control.calling(stop):
+                yield
+        finally:
+            with lock:
+                done = True
+                self._text.value = b""

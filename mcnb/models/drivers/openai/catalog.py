@@ -54,8 +54,8 @@ async def look_up(server: Server, name: str | None) -> Listed:
     if not answer.is_success:
         raise refusal(server, answer, name or "its model")
     try:
-        found = answer.json()["data"]
-        known = {str(item["id"]): item for item in found if isinstance(item, Mapping)}
+        found = list(answer.json()["data"])
+        known = {str(item["id"]): item for item in found}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ServerError(
             f"{server.url} answers, but its list of models cannot be understood",
