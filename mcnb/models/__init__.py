@@ -3,6 +3,7 @@
 ========================  =============================================================================
 ``drivers/``              the engines behind one contract: transformers, llama.cpp, a server
 ``sources/``              fetch: the Hub, this machine's files, the package index; GGUF conversion
+``peft_adapters``         LoRA adapters, added to a model's weights
 ``snapshot``              a model's files, checked for completeness (``model_files`` reads them)
 ``hardware``              which device and dtype, by measured capability
 ``loading``               weights into memory, to a ``loaded`` model

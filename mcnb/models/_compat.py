@@ -75,6 +75,16 @@ def import_code(family: Any, config: Any) -> None:
     family._model_mapping[type(config)]
 
 
+def import_peft() -> Any:
+    """Import peft for use: without what it lets transformers say about names that will go."""
+    import warnings
+
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+    import peft
+
+    return peft
+
+
 def import_hub() -> Any:
     """Import huggingface_hub for use: no telemetry, no notes on stderr from our threads.
 

@@ -41,7 +41,14 @@ def stored_dtype(snapshot: Snapshot) -> str:
     return str(said) if said in _STORED.values() else "float32"
 
 
-def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: Report) -> LoadedModel:
+def load(
+    snapshot: Snapshot,
+    placement: Placement,
+    *,
+    control: Control,
+    report: Report,
+    adapt: Callable[[Any], Any] | None = None,
+) -> LoadedModel:
     """Load a checked snapshot.
 
     Parameters
@@ -54,6 +61,8 @@ def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: 
         Ends the loading between two weights.
     report : callable
         Gets the number of weights loaded.
+    adapt : callable, optional
+        Changes the model's weights before they are quantized or packed, and returns it.
 
     Raises
     ------
@@ -89,6 +98,8 @@ def load(snapshot: Snapshot, placement: Placement, *, control: Control, report: 
         with in_our_words(snapshot, "weights"):
             model = _model(family, config, snapshot, getattr(torch, placement.computes_in))
             control.check()
+            if adapt is not None:
+                model = adapt(model)
             if placement.dtype == "int8":
                 quantize(model, snapshot.name, prepared("quantized"))
             kind = f"{type(model).__name__} {transformers.__version__} {placement.dtype}"

@@ -56,10 +56,14 @@ class ModelOwner:
     ----------
     loaded : LoadedModel
         From now on used by this owner's thread alone.
+    settings : mapping, optional
+        What else was done to it, for records.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, settings: Mapping[str, Any] | None = None) -> None:
         import torch
+
+        self._settings = settings or {}
 
         self.loaded = loaded
         self.threads = torch.get_num_threads()
@@ -97,6 +101,7 @@ class ModelOwner:
             load_seconds=self.loaded.load_seconds,
             context_length=self.loaded.context_length,
             is_encoder_decoder=self.loaded.is_encoder_decoder,
+            settings=self._settings,
         )
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mcnb.compose.schema import EngineOptions, ModelSource
+from mcnb.compose.schema.component import PeftAdapter
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class ModelSpec:
         The engine.
     options : EngineOptions
         What the document says to it alone.
+    adapters : tuple of PeftAdapter
+        Laid over the model.
     """
 
     source: ModelSource
@@ -35,3 +38,4 @@ class ModelSpec:
     allow_pickle: bool = False
     driver: str = "huggingface"
     options: EngineOptions = field(default_factory=EngineOptions)
+    adapters: tuple[PeftAdapter, ...] = ()

@@ -44,8 +44,6 @@ def unsupported(component: Component) -> McnbError | None:
     quantization = _unsupported_quantization(component)
     if quantization is not None:
         return NotSupportedError(f"{where}: '{quantization}' is not supported yet", hint=_WHOLE)
-    if component.peft_adapters:
-        return NotSupportedError(f"{where}: 'peft_adapters' is not supported yet", hint=NOT_YET)
     return None
 
 
@@ -62,19 +60,20 @@ def _unsupported_quantization(component: Component) -> str | None:
     return next((name for name, used in found.items() if used), None)
 
 
-def check_installed(drivers: Iterable[str]) -> None:
+def check_installed(components: Iterable[Component]) -> None:
     """Make sure that what runs models is there: documents are loaded and checked without it.
 
     Parameters
     ----------
-    drivers : iterable of str
-        The engines that are needed.
+    components : iterable of Component
+        What will be run.
 
     Raises
     ------
     UnsupportedModelError
     """
-    for name in dict.fromkeys(drivers):
+    components = tuple(components)
+    for name in dict.fromkeys(component.driver for component in components):
         driver = driver_named(name)
         for package in driver.packages:
             if not _is_there(package):
@@ -82,6 +81,11 @@ def check_installed(drivers: Iterable[str]) -> None:
                 raise UnsupportedModelError(
                     f"{what} {package}, which is not installed", hint=f"pip install 'mcnb[{driver.extra}]'"
                 )
+
+    if any(component.peft_adapters for component in components) and not _is_there("peft"):
+        raise UnsupportedModelError(
+            "'peft_adapters' needs peft, which is not installed", hint="pip install 'mcnb[adapters]'"
+        )
 
 
 def _is_there(package: str) -> bool:

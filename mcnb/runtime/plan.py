@@ -92,7 +92,7 @@ class Plan:
         ------
         UnsupportedModelError
         """
-        check_installed(step.component.driver for step in self.calls.values())
+        check_installed(step.component for step in self.calls.values())
 
 
 def make_plan(document: Document, workflow: Workflow) -> Plan:
@@ -137,4 +137,5 @@ def _spec(component: Component, folder: Path) -> ModelSpec:
         component.allow_pickle,
         component.driver,
         component.options or EngineOptions(),
+        component.peft_adapters,
     )

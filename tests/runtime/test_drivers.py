@@ -114,3 +114,10 @@ def test_an_engine_that_is_not_installed_says_how(
     component = {"driver": driver, "model": "./a.gguf", "options": options, "prompt": "a"}
     with pytest.raises(UnsupportedModelError, match=rf"'driver: {driver}' needs .*pip install 'mcnb\[{driver}\]'"):
         load(text=json.dumps({"component": component}), runtime=runtime).run()
+
+
+def test_adapters_without_their_package_are_refused(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcnb.runtime.engines._is_there", lambda package: package != "peft")
+    component = {"model": "./model", "peft_adapters": [{"model": "./adapter"}], "prompt": "a"}
+    with pytest.raises(UnsupportedModelError, match=r"'peft_adapters' needs peft.*pip install 'mcnb\[adapters\]'"):
+        load(text=json.dumps({"component": component}), runtime=runtime).run()

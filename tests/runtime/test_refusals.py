@@ -15,7 +15,6 @@ COMPONENT: dict[str, Any] = {"id": "m", "model": "./nowhere", "text": "${input.p
 COMPONENTS: dict[str, dict[str, Any]] = {
     "'driver: vllm'": {**COMPONENT, "driver": "vllm"},
     "'quantization: int4'": {**COMPONENT, "quantization": "int4"},
-    "'peft_adapters'": {**COMPONENT, "peft_adapters": [{"model": "./adapter"}]},
 }
 
 

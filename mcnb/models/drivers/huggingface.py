@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cached_property, lru_cache
+from typing import Any
 
 from mcnb.collecting import paused
 from mcnb.errors import OutOfMemoryError
@@ -12,6 +13,7 @@ from mcnb.models.estimate import Estimate
 from mcnb.models.hardware import Placement, choose
 from mcnb.models.loading import load, stored_dtype
 from mcnb.models.owner import ModelOwner
+from mcnb.models.peft_adapters import Adapter, add_adapters, find_adapters
 from mcnb.models.progress import Report
 from mcnb.models.room import check_before_download, needed_to_load, refusal
 from mcnb.models.snapshot import Snapshot
@@ -28,14 +30,16 @@ def _dtype(snapshot: Snapshot, state: Hashable) -> str:
 class HuggingFaceModel:
     """A model's files and where they would be loaded."""
 
-    def __init__(self, snapshot: Snapshot, placement: Placement) -> None:
+    def __init__(self, snapshot: Snapshot, placement: Placement, adapters: tuple[Adapter, ...] = ()) -> None:
         self.snapshot = snapshot
         self.placement = placement
+        self.adapters = adapters
 
     @property
     def key(self) -> Hashable:
         """See ``Found``."""
-        return (self.snapshot.identity, self.placement.device, self.placement.dtype)
+        adapters = tuple((one.sha256, one.weight) for one in self.adapters)
+        return (self.snapshot.identity, self.placement.device, self.placement.dtype, adapters)
 
     @property
     def device(self) -> str:
@@ -61,7 +65,15 @@ class HuggingFaceModel:
 
     def load(self, control: Control, report: Report) -> ModelOwner:
         """See ``Found``."""
-        return ModelOwner(load(self.snapshot, self.placement, control=control, report=report))
+        snapshot, placement, adapters = self.snapshot, self.placement, self.adapters
+        if not adapters:
+            return ModelOwner(load(snapshot, placement, control=control, report=report))
+
+        def adapt(model: Any) -> Any:
+            return add_adapters(model, snapshot.name, adapters, control)
+
+        loaded = load(snapshot, placement, control=control, report=report, adapt=adapt)
+        return ModelOwner(loaded, {"adapters": [one.to_dict() for one in adapters]})
 
 
 class HuggingFace:
@@ -76,7 +88,8 @@ class HuggingFace:
         snapshot = fetch(spec.source, spec.folder, allow_pickle=spec.allow_pickle, control=control, report=report)
         with paused():  # torch is imported here, by the first model
             placement = choose(spec.device, spec.precision, _dtype(snapshot, snapshot.identity))
-        return HuggingFaceModel(snapshot, placement)
+        adapters = find_adapters(spec.adapters, spec.folder, control=control, report=report)
+        return HuggingFaceModel(snapshot, placement, adapters)
 
 
 DRIVER = HuggingFace()

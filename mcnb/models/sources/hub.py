@@ -48,7 +48,10 @@ def fetch_repository(
     def opened(folder: Path) -> Snapshot:
         return _opened(source, folder, allow_pickle, control, report)
 
-    return _brought(source, opened, allow_pickle=allow_pickle, update=update, control=control, report=report)
+    def choose(files: list[HubFile]) -> list[HubFile]:
+        return _choose(source, files, allow_pickle)
+
+    return _brought(source, opened, choose, update=update, control=control, report=report)
 
 
 def fetch_file(source: HuggingFaceSource, *, update: bool, control: Control, report: Report) -> GgufFile:
@@ -72,14 +75,41 @@ def fetch_file(source: HuggingFaceSource, *, update: bool, control: Control, rep
         digests = tuple(pair for pair in CachedRepository.digests(folder) if pair[0] == path.name)
         return GgufFile(wanted.repository, "huggingface", path, folder.name, digests)
 
-    return _brought(wanted, opened, allow_pickle=False, update=update, control=control, report=report)
+    def choose(files: list[HubFile]) -> list[HubFile]:
+        return _choose(wanted, files, allow_pickle=False)
+
+    return _brought(wanted, opened, choose, update=update, control=control, report=report)
+
+
+def fetch_files(source: HuggingFaceSource, names: tuple[str, ...], *, control: Control, report: Report) -> Path:
+    """Return a folder with some files of a repository, downloading those that are not here yet.
+
+    Raises
+    ------
+    ModelNotFoundError
+        When the repository has none of them.
+    ModelAccessError, ModelDownloadError, DiskFullError
+    """
+
+    def opened(folder: Path) -> Path:
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            raise ModelDamagedError(f"{source.repository}: {missing[0]} is missing in {folder}")
+        return folder
+
+    def choose(files: list[HubFile]) -> list[HubFile]:
+        chosen = [file for file in files if file.name in names]
+        if not chosen:
+            raise ModelNotFoundError(f"{source.repository} has no {names[0]}")
+        return chosen
+
+    return _brought(source, opened, choose, update=False, control=control, report=report)
 
 
 def _brought(
     source: HuggingFaceSource,
     opened: Callable[[Path], _T],
+    choose: Callable[[list[HubFile]], list[HubFile]],
     *,
-    allow_pickle: bool,
     update: bool,
     control: Control,
     report: Report,
@@ -111,7 +141,7 @@ def _brought(
             if isinstance(found, UnsafeModelError):
                 raise found from None  # all that is here is pickled, and whether there is better cannot be asked
             raise
-        folder = _download(client, repository, commit, _choose(source, files, allow_pickle), control, report)
+        folder = _download(client, repository, commit, choose(files), control, report)
         repository.remember(source.revision, commit)
     return opened(folder)
 
