@@ -115,7 +115,7 @@ class ModelOwner:
             user,
             document,
             self.loaded.defaults,
-            encoder_decoder=self.loaded.is_encoder_decoder,
+            encoder_decoder=self.description.is_encoder_decoder,
             seed=seed,
         )
 

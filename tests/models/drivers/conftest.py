@@ -44,7 +44,7 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     if driver == "huggingface":
         spec = spec_of(driver, local(request.getfixturevalue("folders")("llama")))
     elif driver == "llamacpp":
-        spec = spec_of(driver, local(request.getfixturevalue("smol_file")), n_ctx=CONTEXT, n_batch=64, n_threads=2)
+        spec = spec_of(driver, local(request.getfixturevalue("smol_file")), n_ctx=CONTEXT, n_batch=64, n_threads=1)
     else:
         url = request.getfixturevalue("base_url")
         spec = spec_of(driver, SMOL, base_url=url, api_key="right-key", model=ALIAS)

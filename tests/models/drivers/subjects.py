@@ -116,7 +116,8 @@ def llama_server(model: Path, log: Path) -> Iterator[str]:
     """llama.cpp's server, of llama-cpp-python, on real weights; gives its base URL."""
     port = free_port()
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", ALIAS]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--n_ctx", str(CONTEXT), "--n_threads", "2"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--n_ctx", str(CONTEXT)]
+    command += ["--n_threads", "1", "--n_threads_batch", "1"]  # more of them wait for each other where others compute
     command += ["--interrupt_requests", "false", "--api_key", "right-key"]
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ})
