@@ -1,8 +1,9 @@
-"""The command: ``mcnb run | repeat | validate | schema | graph | render | models | up | down | ps | logs``.
+"""The command: ``mcnb run | repeat | batch | validate | schema | graph | render | models | up | down | ps | logs``.
 
 ===============  ===========================================================
 ``group``        the command itself, its errors and exit codes
 ``run``          ``mcnb run`` and ``mcnb repeat``
+``batch``        ``mcnb batch``
 ``asking``       answers to a run that is interrupted
 ``document``     ``mcnb validate | schema | graph | render``
 ``models``       ``mcnb models list | fetch | estimate | remove``

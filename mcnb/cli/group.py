@@ -18,6 +18,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _COMMANDS = {
     "run": "mcnb.cli.run",
     "repeat": "mcnb.cli.run",
+    "batch": "mcnb.cli.batch",
     "validate": "mcnb.cli.document",
     "schema": "mcnb.cli.document",
     "graph": "mcnb.cli.document",

@@ -12,6 +12,7 @@ from mcnb.client.run import RemoteRun
 from mcnb.client.served import Found
 from mcnb.client.server import Server
 from mcnb.runtime import Batch, Run
+from mcnb.runtime.batch import WINDOW
 from mcnb.runtime.batch_row import BatchRow
 from mcnb.runtime.order import with_seed
 from mcnb.runtime.pauses import check_answered
@@ -20,7 +21,13 @@ from mcnb.runtime.rows import Source, read_rows
 
 
 def start_batch(
-    server: Server, found: Found, rows: Source, *, seed: int | None, parameters: Mapping[str, Any] | None
+    server: Server,
+    found: Found,
+    rows: Source,
+    *,
+    seed: int | None,
+    parameters: Mapping[str, Any] | None,
+    width: int = WINDOW,
 ) -> Batch:
     """Start a run for every row, a few at a time; rows wait for their turn in a queue that is full.
 
@@ -32,6 +39,8 @@ def start_batch(
         The workflow.
     rows, seed, parameters
         As in ``Compose.batch``.
+    width : int
+        Rows under way at a time.
 
     Raises
     ------
@@ -61,7 +70,7 @@ def start_batch(
         )
         return RemoteRun(server, body, workflow=found.name, input=row.input, parameters=given, shown=shown)
 
-    made.append(Batch(values, chosen, inputs.names, start, _in_thread))
+    made.append(Batch(values, chosen, inputs.names, start, _in_thread, width=width))
     return made[0]
 
 

@@ -15,6 +15,7 @@ from mcnb.client.server import Server
 from mcnb.compose import Document
 from mcnb.errors import InvalidInputError, NotFoundError, ServerError
 from mcnb.runtime import Batch, Offering, Record, Run
+from mcnb.runtime.batch import WINDOW, check_engine
 from mcnb.runtime.rows import Source
 from mcnb.runtime.runtime import HISTORY
 
@@ -156,8 +157,18 @@ class RemoteCompose(Offering):
         *,
         seed: int | None = None,
         parameters: Mapping[str, Any] | None = None,
+        engine: str = "local",
+        address: str | None = None,
+        workers: int | None = None,
+        batch_size: int | None = None,
     ) -> Batch:
-        return start_batch(self._server, self._find(workflow), rows, seed=seed, parameters=parameters)
+        if check_engine(engine, address, workers, batch_size) != "local":
+            raise InvalidInputError(
+                f"the rows of this batch are runs of {self.url}, which no Ray computes",
+                hint="leave the engine out; or mcnb.load(...) the file, whose batches can go to Ray",
+            )
+        found = self._find(workflow)
+        return start_batch(self._server, found, rows, seed=seed, parameters=parameters, width=batch_size or WINDOW)
 
     @property
     def runs(self) -> tuple[Run, ...]:

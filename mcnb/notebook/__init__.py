@@ -9,6 +9,7 @@
 ``running``     ``%compose run``: start, follow, stop
 ``display``     the output of a cell that shows a run
 ``live``        what follows a run, as often as it is worth it
+``batch``       the output of a cell that ends with a batch
 ``listing``     the runs and models of this process, and how to end them
 ``describing``  what is said about a document: valid, its schema, its picture
 ``completion``  Tab: what can stand at the cursor (``completing`` reads the line, ``offers`` knows)

@@ -39,6 +39,7 @@
 ``batch_table``   what went in and what came out
 ``rows``          the rows of a batch, read and checked
 ``row_files``     CSV, JSONL and Parquet
+``row_orders``    what is done for each of them
 ``status``        Status: what a run is doing, how far it is, how long it still takes
 ``tracking``      a run's status, worked out from its events
 ``wording``       the words all interfaces use: names, sizes, the quiet last line

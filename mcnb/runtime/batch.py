@@ -21,6 +21,8 @@ __all__ = ["Batch", "BatchRow"]
 WINDOW = 32
 """Runs under way at a time: as many as a model computes together."""
 
+ENGINES = ("local", "ray")
+
 Start = Callable[[BatchRow], Run]
 Schedule = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -42,6 +44,8 @@ class Batch:
         Starts the run of a row.
     schedule : callable
         Gives a coroutine to the loop of the runs.
+    width : int
+        Rows under way at a time.
 
     Attributes
     ----------
@@ -58,12 +62,15 @@ class Batch:
         names: Sequence[str],
         start: Start,
         schedule: Schedule,
+        *,
+        width: int = WINDOW,
     ) -> None:
         self.seed = seed
         self.rows = tuple(BatchRow(number, value, row_seed(seed, number)) for number, value in enumerate(values, 1))
         self._names = tuple(names)
         self._start = start
         self._schedule = schedule
+        self._width = width
         self._changes = Changes("a batch")
         self._done = True
         self._stopping = False
@@ -155,6 +162,13 @@ class Batch:
         """Return how notebooks show the batch: its table."""
         return self.table()._repr_mimebundle_(include, exclude)
 
+    def _ipython_display_(self) -> None:
+        """Show a notebook how far it is until it is done, and its table then."""
+        from mcnb.notebook.batch import show_progress
+
+        if self._done or not show_progress(self):
+            raise NotImplementedError  # IPython asks for the MIME bundle then
+
     # --- the work, in the loop of the runs ----------------------------------------------------------------------------
 
     def _begin(self, rows: Sequence[BatchRow]) -> None:
@@ -181,7 +195,7 @@ class Batch:
                 self._changes.tell()
 
         try:
-            await asyncio.gather(*(lane() for _ in range(WINDOW)))
+            await asyncio.gather(*(lane() for _ in range(self._width)))
         finally:
             with self._changes.lock:
                 self._done = True
@@ -198,7 +212,7 @@ class Batch:
         unanswered: McnbError | None = None
         async for state in self._states(run):
             if state == "interrupted" and unanswered is None:
-                unanswered = _nobody_answers(run)
+                unanswered = nobody_answers(run)
                 run.cancel()
         if unanswered is not None and not self._stopping:
             row._finish("failed", unanswered)
@@ -230,7 +244,26 @@ class Batch:
             stop()
 
 
-def _nobody_answers(run: Run) -> InvalidInputError:
+def check_engine(engine: str, address: str | None, workers: int | None, batch_size: int | None) -> str:
+    """Return the engine's name, when it is one and the settings are its own.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if engine not in ENGINES:
+        raise InvalidInputError(f"engine has to be one of {', '.join(ENGINES)}, got {engine!r}")
+    for name, value in (("workers", workers), ("batch_size", batch_size)):
+        if value is not None and value < 1:
+            raise InvalidInputError(f"{name} has to be 1 or more, got {value}")
+    for name, given in (("address", address), ("workers", workers)):
+        if given is not None and engine != "ray":
+            raise InvalidInputError(f"{name} is Ray's", hint="say engine='ray', too")
+    return engine
+
+
+def nobody_answers(run: Run) -> InvalidInputError:
+    """Return what a row fails with that waits for a person."""
     asked = run.interruption
     where = "" if asked is None else f" {asked.phase} {part_name('job', asked.job)}"
     return InvalidInputError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from mcnb.errors import McnbError
 from mcnb.runtime.jobs import derived_seed
+from mcnb.runtime.reading import text_of
 from mcnb.runtime.record import Record
 from mcnb.runtime.run import TERMINAL, Run, State
 
@@ -71,13 +72,18 @@ class BatchRow:
             traceback.clear_frames(link.__traceback__)  # they hold the run and all its events
         self._run = None
 
+    def _take(self, state: State, *, output: Any, error: McnbError | None, record: Record) -> None:
+        """Keep what came of a run in another process."""
+        self._state, self.output, self.error, self.record = state, output, error, record
+        self._text = text_of(output) or ""
+
     def __repr__(self) -> str:
         return f"<row {self.number}: {self.state}>"
 
 
-def row_seed(seed: int, number: int) -> int:
-    """Return the seed of a row: 32 bits, as of a seed that is drawn."""
-    return derived_seed(seed, "batch", number) >> 31
+def row_seed(seed: int, key: int | str) -> int:
+    """Return the seed of a row, known by its number or by a key of its own: 32 bits, as of a seed that is drawn."""
+    return derived_seed(seed, "batch", key) >> 31
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcnb.compose import Document, Environment
-from mcnb.runtime.batch import Batch
+from mcnb.runtime.batch import WINDOW, Batch, check_engine
 from mcnb.runtime.default import default_runtime
 from mcnb.runtime.offering import Offering
 from mcnb.runtime.record import Record
@@ -84,8 +84,26 @@ class Compose(Offering):
         *,
         seed: int | None = None,
         parameters: Mapping[str, Any] | None = None,
+        engine: str = "local",
+        address: str | None = None,
+        workers: int | None = None,
+        batch_size: int | None = None,
     ) -> Batch:
-        return self.runtime.batch(self.document, rows, workflow, seed=seed, parameters=parameters)
+        if check_engine(engine, address, workers, batch_size) == "local":
+            width = batch_size or WINDOW
+            return self.runtime.batch(self.document, rows, workflow, seed=seed, parameters=parameters, width=width)
+        from mcnb.batch.rows_on_ray import batch_on_ray
+
+        return batch_on_ray(
+            self.document,
+            rows,
+            workflow,
+            seed=seed,
+            parameters=parameters,
+            address=address,
+            workers=workers,
+            batch_size=batch_size,
+        )
 
     def __repr__(self) -> str:
         lines = []

@@ -256,7 +256,7 @@ def returns_full_text(step: Step) -> bool:
     return said if said is not None else getattr(step.component, "task", "") == "text-generation"
 
 
-def derived_seed(seed: int, job: str, number: int) -> int:
+def derived_seed(seed: int, job: str, number: int | str) -> int:
     """Return the seed of a further generation: the same for the same run seed, job and place in it."""
     digest = hashlib.sha256(f"{seed}:{job}:{number}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1

@@ -80,14 +80,18 @@ class Offering(ABC):
         *,
         seed: int | None = None,
         parameters: Mapping[str, Any] | None = None,
+        engine: str = "local",
+        address: str | None = None,
+        workers: int | None = None,
+        batch_size: int | None = None,
     ) -> Batch:
         """Start a run for every row of a list, a table or a file, and return at once; ``wait`` for it, or watch it.
 
         Parameters
         ----------
         rows : path, list, pandas.Series or pandas.DataFrame
-            A path to a CSV, JSONL or Parquet file; a table with a column for each input; a list of mappings; a list
-            or column of values for the only (required text) input.
+            A path to a CSV, JSONL or Parquet file, or to a folder of them; a table with a column for each input; a list
+            of mappings; a list or column of values for the only (required text) input.
         workflow : str, optional
             Which workflow; by default the default one.
         seed : int, optional
@@ -95,6 +99,14 @@ class Offering(ABC):
             order the rows are computed in. Drawn when not given.
         parameters : mapping, optional
             Overrides of generation parameters, for all rows.
+        engine : str
+            ``local``: the models of this process, or those of the server; ``ray``: Ray Data and a pool of actors.
+        address : str, optional
+            Of a Ray cluster: ``auto``, ``ray://host:port``; by default a Ray of this machine's own.
+        workers : int, optional
+            Ray's actors; by default one for each GPU that is used, or else for each machine.
+        batch_size : int, optional
+            Rows that a model computes together; 32 by default.
 
         Returns
         -------

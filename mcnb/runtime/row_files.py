@@ -1,10 +1,10 @@
-"""Files of rows: CSV, JSONL and Parquet."""
+"""Files of rows: CSV, JSONL and Parquet, read while one goes through them."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,36 @@ from mcnb.runtime.rows import Row, Rows, check_header
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
-def read_file(path: Path, inputs: Inputs) -> Rows:
+PIECE = 1024
+"""Rows of a Parquet file that are in memory at a time."""
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that a path means: itself, or those of a folder, by name.
+
+    Names that begin with a dot or an underscore are no rows: other tools leave such files among theirs.
+
+    Raises
+    ------
+    InvalidInputError
+        When there are none, or one of them is no file of rows.
+    """
+    if not path.is_dir():
+        return [path]
+    try:
+        found = sorted(item for item in path.iterdir() if item.name[0] not in "._")
+    except OSError as error:
+        raise InvalidInputError(f"{path}: cannot read the folder: {error.strerror}") from error
+    wrong = next((item for item in found if item.suffix.lower() not in SUFFIXES or not item.is_file()), None)
+    if wrong is not None:
+        hint = f"a folder of rows holds {', '.join(SUFFIXES)} files; begin other names with an underscore"
+        raise InvalidInputError(f"{wrong}: not a file of rows", hint=hint)
+    if not found:
+        raise InvalidInputError(f"{path}: the folder has no {', '.join(SUFFIXES)} file")
+    return found
+
+
+def read_file(path: Path, inputs: Inputs, wanted: Collection[str] | None = None) -> Rows:
     """Read the rows of a file.
 
     Parameters
@@ -25,11 +54,18 @@ def read_file(path: Path, inputs: Inputs) -> Rows:
         Its suffix says what it is: ``.csv``, ``.jsonl`` or ``.parquet``.
     inputs : Inputs
         Their types are those of the texts in a CSV file.
+    wanted : collection of str, optional
+        Columns of a Parquet file that are read; all of them when not given.
+
+    Returns
+    -------
+    Rows
+        The columns are read now, the rows later; going through them can raise InvalidInputError, with the line.
 
     Raises
     ------
     InvalidInputError
-        When it cannot be read, with the line.
+        When it cannot be read.
     NotSupportedError
         For Parquet where pyarrow is not installed.
     """
@@ -40,9 +76,8 @@ def read_file(path: Path, inputs: Inputs) -> Rows:
     if not path.is_file():
         raise InvalidInputError(f"{path}: there is no such file", hint="a list of one text is ['...']")
     if kind == ".parquet":
-        return _parquet(path)
-    with _opened(path) as file:
-        return _csv(path.name, file, inputs) if kind == ".csv" else _jsonl(path.name, file)
+        return _parquet(path, wanted)
+    return _csv(path, inputs) if kind == ".csv" else Rows(_jsonl(path))
 
 
 @contextmanager
@@ -56,25 +91,37 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         raise InvalidInputError(f"{path}: not UTF-8 text", hint="save it as UTF-8") from error
 
 
-def _csv(name: str, file: IO[str], inputs: Inputs) -> Rows:
-    reader = csv.reader(file, strict=True)
-    found = Rows(place=f"{name}:1")
-    try:
+@contextmanager
+def _csv_lines(path: Path) -> Iterator[Any]:
+    with _opened(path) as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            yield reader
+        except csv.Error as error:
+            raise InvalidInputError(f"{path.name}:{reader.line_num}: not valid CSV: {error}") from error
+
+
+def _csv(path: Path, inputs: Inputs) -> Rows:
+    name = path.name
+    with _csv_lines(path) as reader:
         header = next(reader, None)
-        if header is None:
-            raise InvalidInputError(f"{name}:1: the file is empty", hint="its first line names the inputs")
-        if len(header) == 1 and header[0] not in inputs.names and any(mark in header[0] for mark in ";\t"):
-            hint = "columns are separated by commas; save it that way"
-            raise InvalidInputError(f"{found.place}: only one column, '{header[0]}'", hint=hint)
-        found.columns = check_header(header, found.place)
+    if header is None:
+        raise InvalidInputError(f"{name}:1: the file is empty", hint="its first line names the inputs")
+    if len(header) == 1 and header[0] not in inputs.names and any(mark in header[0] for mark in ";\t"):
+        hint = "columns are separated by commas; save it that way"
+        raise InvalidInputError(f"{name}:1: only one column, '{header[0]}'", hint=hint)
+    columns = check_header(header, f"{name}:1")
+    return Rows(_csv_rows(path, columns, inputs), columns, f"{name}:1")
+
+
+def _csv_rows(path: Path, columns: tuple[str, ...], inputs: Inputs) -> Iterator[Row]:
+    with _csv_lines(path) as reader:
+        next(reader, None)
         line = reader.line_num + 1
         for cells in reader:
             if cells:
-                found.rows.append(_csv_row(f"{name}:{line}", found.columns, cells, inputs))
+                yield _csv_row(f"{path.name}:{line}", columns, cells, inputs)
             line = reader.line_num + 1
-    except csv.Error as error:
-        raise InvalidInputError(f"{name}:{reader.line_num}: not valid CSV: {error}") from error
-    return found
 
 
 def _csv_row(place: str, columns: tuple[str, ...], cells: list[str], inputs: Inputs) -> Row:
@@ -94,35 +141,56 @@ def _csv_row(place: str, columns: tuple[str, ...], cells: list[str], inputs: Inp
     return Row(values, place, wrong)
 
 
-def _jsonl(name: str, file: IO[str]) -> Rows:
-    found = Rows()
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        try:
-            found.rows.append(Row(json.loads(line), f"{name}:{number}"))
-        except json.JSONDecodeError as error:
-            raise InvalidInputError(f"{name}:{number}:{error.colno}: not valid JSON: {error.msg}") from error
-        except (ValueError, RecursionError) as error:
-            message = f"{name}:{number}: not valid JSON: nested too deeply, or a number too long"
-            raise InvalidInputError(message) from error
-    return found
+def _jsonl(path: Path) -> Iterator[Row]:
+    name = path.name
+    with _opened(path) as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InvalidInputError(f"{name}:{number}:{error.colno}: not valid JSON: {error.msg}") from error
+            except (ValueError, RecursionError) as error:
+                message = f"{name}:{number}: not valid JSON: nested too deeply, or a number too long"
+                raise InvalidInputError(message) from error
+            yield Row(value, f"{name}:{number}")
 
 
-def _parquet(path: Path) -> Rows:
+def _parquet(path: Path, wanted: Collection[str] | None) -> Rows:
+    with parquet_file(path) as file:
+        columns = check_header(file.schema_arrow.names, path.name)
+    chosen = None if wanted is None else [name for name in columns if name in wanted]
+    return Rows(_parquet_rows(path, chosen), columns, path.name)
+
+
+def _parquet_rows(path: Path, columns: list[str] | None) -> Iterator[Row]:
+    with parquet_file(path) as file:
+        for piece in file.iter_batches(PIECE, columns=columns):
+            for row in piece.to_pylist():
+                yield Row({name: value for name, value in row.items() if value is not None}, path.name)
+
+
+@contextmanager
+def parquet_file(path: Path) -> Iterator[Any]:
+    """Open a Parquet file.
+
+    Raises
+    ------
+    InvalidInputError
+        When it is none, or damaged.
+    NotSupportedError
+        Where pyarrow is not installed.
+    """
     try:
         import pyarrow as arrow
         import pyarrow.parquet as parquet
     except ImportError as error:
         raise NotSupportedError(
-            "reading Parquet needs pyarrow, which is not installed", hint="pip install pyarrow, or use CSV or JSONL"
+            "Parquet needs pyarrow, which is not installed", hint="pip install pyarrow, or use CSV or JSONL"
         ) from error
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            yield file
     except (OSError, arrow.ArrowException) as error:
         raise InvalidInputError(f"{path}: not a readable Parquet file ({error})") from error
-    columns = check_header(table.column_names, path.name)
-    rows = [
-        Row({name: value for name, value in row.items() if value is not None}, path.name) for row in table.to_pylist()
-    ]
-    return Rows(rows, columns, path.name)

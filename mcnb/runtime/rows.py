@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +17,9 @@ TOLD = 20
 
 TOLD_ROWS = 3
 """Rows that are named for each of them."""
+
+KEPT_FAULTS = 10_000
+"""Faults that are remembered: a file of millions of wrong rows must fit into memory too."""
 
 Source: TypeAlias = "str | os.PathLike[str] | Iterable[Any]"
 """A path, a list, a column or a table."""
@@ -47,15 +50,15 @@ class Rows:
 
     Attributes
     ----------
-    rows : list of Row
-        In order.
+    rows : iterable of Row
+        In order. Those of a file are read while one goes through them, once.
     columns : tuple of str
         Of a table.
     place : str
         Where a table's columns are named.
     """
 
-    rows: list[Row] = field(default_factory=list)
+    rows: Iterable[Row] = field(default_factory=list)
     columns: tuple[str, ...] = ()
     place: str = ""
 
@@ -66,7 +69,8 @@ def read_rows(source: Source, inputs: Inputs) -> list[dict[str, Any]]:
     Parameters
     ----------
     source : path, list, pandas.Series or pandas.DataFrame
-        A CSV, JSONL or Parquet file; a list of mappings; a list or column of values for the only input.
+        A CSV, JSONL or Parquet file, or a folder of them; a list of mappings; a list or column of values for the only
+        input.
     inputs : Inputs
         What the workflow asks for.
 
@@ -80,30 +84,72 @@ def read_rows(source: Source, inputs: Inputs) -> list[dict[str, Any]]:
     InvalidInputError
         With everything that is wrong, by row number (from 1) and field; of a file also its line.
     """
-    found = _read(source, inputs)
-    _check_columns(found, inputs)
-    faults = _Faults()
+    faults = Faults()
     checked = []
-    for number, row in enumerate(found.rows, 1):
-        try:
-            if row.wrong is not None:
-                raise row.wrong
-            checked.append(check_input(inputs, _as_mapping(row.value, inputs)))
-        except InvalidInputError as error:
-            faults.add(number, row.place, error)
+    number = 0
+    for found in _parts(source, inputs):
+        check_columns(found, inputs)
+        for row in found.rows:
+            number += 1
+            try:
+                checked.append(check_row(row, inputs))
+            except InvalidInputError as error:
+                faults.add(number, row.place, error)
     faults.tell()
     return checked
 
 
-def _read(source: Source, inputs: Inputs) -> Rows:
-    if isinstance(source, str | os.PathLike):
-        from mcnb.runtime.row_files import read_file
+def check_row(row: Row, inputs: Inputs) -> dict[str, Any]:
+    """Return the checked input of a row.
 
-        try:
-            path = Path(source).expanduser()
-        except RuntimeError as error:  # ~somebody
-            raise InvalidInputError(f"{source}: there is no such home folder") from error
-        return read_file(path, inputs)
+    Raises
+    ------
+    InvalidInputError
+        With everything that is wrong with it.
+    """
+    if row.wrong is not None:
+        raise row.wrong
+    return check_input(inputs, _as_mapping(row.value, inputs))
+
+
+def is_path(source: Source) -> bool:
+    """Whether rows are read from disk."""
+    return isinstance(source, str | os.PathLike)
+
+
+def path_of(source: str | os.PathLike[str]) -> Path:
+    """Return a path as given by a user.
+
+    Raises
+    ------
+    InvalidInputError
+        For the home folder of nobody.
+    """
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:  # ~somebody
+        raise InvalidInputError(f"{source}: there is no such home folder") from error
+
+
+def _parts(source: Source, inputs: Inputs) -> Iterator[Rows]:
+    """Yield the rows of each file, or those that a caller holds."""
+    if isinstance(source, str | os.PathLike):
+        from mcnb.runtime.row_files import files_of, read_file
+
+        for path in files_of(path_of(source)):
+            yield read_file(path, inputs)
+    else:
+        yield held_rows(source, inputs)
+
+
+def held_rows(source: Any, inputs: Inputs) -> Rows:
+    """Return the rows that a caller holds: a list, a column, a table.
+
+    Raises
+    ------
+    InvalidInputError
+        When it is none of them.
+    """
     if isinstance(source, Mapping):
         raise InvalidInputError("rows have to be a list, a table or a file; a mapping is one row", hint="write [{...}]")
     if hasattr(source, "columns") and hasattr(source, "itertuples"):
@@ -122,11 +168,11 @@ def _read(source: Source, inputs: Inputs) -> Rows:
 
 def _of_frame(frame: Any) -> Rows:
     columns = check_header([str(name) for name in frame.columns], "the table")
-    found = Rows(columns=columns, place="the table")
+    rows = []
     for values in frame.itertuples(index=False, name=None):
         given = {name: _given(value) for name, value in zip(columns, values, strict=True)}
-        found.rows.append(Row({name: value for name, value in given.items() if value is not None}))
-    return found
+        rows.append(Row({name: value for name, value in given.items() if value is not None}))
+    return Rows(rows, columns, "the table")
 
 
 def _given(value: Any) -> Any:
@@ -154,10 +200,17 @@ def check_header(names: Sequence[str], place: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_columns(found: Rows, inputs: Inputs) -> None:
+def check_columns(found: Rows, inputs: Inputs, others: Collection[str] = ()) -> None:
+    """Check that the columns of a table are inputs of the workflow, or among others that are wanted.
+
+    Raises
+    ------
+    InvalidInputError
+        With those that are not.
+    """
     if inputs.open:
         return
-    unknown = [name for name in found.columns if name not in inputs.names]
+    unknown = [name for name in found.columns if name not in inputs.names and name not in others]
     messages = [
         f"there is no input '{name}'; {suggestion(name, inputs.names, otherwise='this workflow takes no input')}"
         for name in unknown[:TOLD]
@@ -178,28 +231,44 @@ def _as_mapping(value: Any, inputs: Inputs) -> Mapping[Any, Any]:
     return {names[0]: value}
 
 
-class _Faults:
+class Faults:
     """What is wrong with rows: the same of many rows is told once."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[tuple[int, str]]] = {}
+        self._found: dict[str, _Found] = {}
         self._errors: list[dict[str, str]] = []
 
     def add(self, number: int, place: str, error: InvalidInputError) -> None:
+        """Note what is wrong with a row."""
         for found in error.errors or ({"field": "", "message": error.message},):
-            self._rows.setdefault(found["message"], []).append((number, place))
-            self._errors.append({**found, "row": str(number)})
+            if len(self._errors) < KEPT_FAULTS:
+                self._errors.append({**found, "row": str(number)})
+                self._found.setdefault(found["message"], _Found())
+            if found["message"] in self._found:
+                self._found[found["message"]].add(f"{number:,} ({place})" if place else f"{number:,}")
 
     def tell(self) -> None:
-        if not self._rows:
+        """Raise InvalidInputError with all of it, if there is any."""
+        if not self._found:
             return
-        lines = [f"{_where(rows)}: {message}" for message, rows in self._rows.items()]
+        lines = [f"{found}: {message}" for message, found in self._found.items()]
         if len(lines) > TOLD:
             lines = [*lines[:TOLD], f"and {len(lines) - TOLD:,} more"]
         raise InvalidInputError("; ".join(lines), errors=self._errors)
 
 
-def _where(rows: list[tuple[int, str]]) -> str:
-    shown = [f"{number:,} ({place})" if place else f"{number:,}" for number, place in rows[:TOLD_ROWS]]
-    more = f" and {len(rows) - TOLD_ROWS:,} more" if len(rows) > TOLD_ROWS else ""
-    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(shown)}{more}"
+@dataclass
+class _Found:
+    """Where a fault was found: how often, and the first places."""
+
+    count: int = 0
+    places: list[str] = field(default_factory=list)
+
+    def add(self, place: str) -> None:
+        self.count += 1
+        if self.count <= TOLD_ROWS:
+            self.places.append(place)
+
+    def __str__(self) -> str:
+        more = f" and {self.count - TOLD_ROWS:,} more" if self.count > TOLD_ROWS else ""
+        return f"{'row' if self.count == 1 else 'rows'} {', '.join(self.places)}{more}"

@@ -16,15 +16,14 @@ from mcnb.models.loop_thread import LoopThread
 from mcnb.models.parameters import check_parameters
 from mcnb.models.progress import no_report
 from mcnb.models.request import Priority
-from mcnb.runtime.batch import Batch
+from mcnb.runtime.batch import WINDOW, Batch
 from mcnb.runtime.batch_row import BatchRow
 from mcnb.runtime.execution import execute
 from mcnb.runtime.order import Order, make_order, with_seed
-from mcnb.runtime.pauses import check_answered
-from mcnb.runtime.plan import Pin, make_plan, preloaded
-from mcnb.runtime.provenance import describe_document
+from mcnb.runtime.plan import Pin, preloaded
 from mcnb.runtime.record import Record
 from mcnb.runtime.redaction import without_blackened
+from mcnb.runtime.row_orders import RowOrders
 from mcnb.runtime.rows import Source, read_rows
 from mcnb.runtime.run import Run
 from mcnb.runtime.waiting import Sleep
@@ -139,6 +138,7 @@ class Runtime:
         *,
         seed: int | None = None,
         parameters: Mapping[str, Any] | None = None,
+        width: int = WINDOW,
     ) -> Batch:
         """Start a run for every row, a few at a time, and return at once.
 
@@ -150,25 +150,21 @@ class Runtime:
             As in ``Compose.batch``.
         seed : int, optional
             The rows' seeds are derived from it; drawn when not given.
+        width : int
+            Rows under way at a time.
 
         Raises
         ------
         InvalidInputError, NotSupportedError, UnsupportedModelError
             As ``submit``, for all rows together; before anything starts.
         """
-        overrides, chosen = with_seed(parameters, seed)
-        plan = make_plan(document, document.workflow(workflow))
-        check_answered(plan)
-        inputs = document.inputs(workflow)
-        values = read_rows(rows, inputs)
-        plan.check_installed()
-        described = describe_document(document)
+        orders = RowOrders(document, workflow, seed=seed, parameters=parameters)
+        values = read_rows(rows, orders.inputs)
 
         def start(row: BatchRow) -> Run:
-            own = {**overrides, "seed": row.seed} if "seed" in overrides else overrides
-            return self._started(Order(plan, row.input, own, row.seed, described, priority="bulk"))
+            return self.start(orders.order(row.input, row.seed))
 
-        made = Batch(values, chosen, inputs.names, start, self._loop.schedule)
+        made = Batch(values, orders.seed, orders.inputs.names, start, self._loop.schedule, width=width)
         with self._lock:
             self._batches.add(made)
         return made
@@ -218,9 +214,10 @@ class Runtime:
                 self._runs.append(run)
             else:
                 self._unlisted.add(run)
-        return self._started(order, run)
+        return self.start(order, run)
 
-    def _started(self, order: Order, run: Run | None = None) -> Run:
+    def start(self, order: Order, run: Run | None = None) -> Run:
+        """Start what was checked already; whoever does so ends it, too: ``close`` knows nothing of it."""
         run = Run(order.record()) if run is None else run
         self._loop.schedule(execute(run, order, self.cache, self._sleep))
         return run

@@ -1,0 +1,44 @@
+"""An actor of the pool: one process with its models, loaded once, that computes pieces of the input."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from mcnb.batch.on_ray.feeding import unpacked
+from mcnb.batch.task import Task
+
+
+class Worker:
+    """Computes pieces.
+
+    Parameters
+    ----------
+    task : Task
+        What to compute.
+    width : int
+        Rows of a piece under way at a time.
+    session : int
+        Of the job.
+    with_record : bool
+        As of a Computer.
+    """
+
+    def __init__(self, task: Task, width: int, session: int, with_record: bool) -> None:
+        import ray
+
+        from mcnb.batch.computing import Computer
+        from mcnb.runtime import default_runtime
+
+        name = f"{session}-{ray.get_runtime_context().get_actor_id()[:12]}"
+        self._computer = Computer(task, default_runtime(), worker=name, width=width, with_record=with_record)
+
+    def __call__(self, block: Any) -> Iterator[Any]:
+        """Compute the pieces of a block, and yield what came of each."""
+        import pyarrow
+
+        for data in block.column("items"):
+            results = list(self._computer.results(unpacked(data.as_py()), threading.Event()))
+            yield pyarrow.table({"results": [json.dumps(results)]})
