@@ -25,6 +25,8 @@ SCRIPTS = {
     "R14": ("r14_memory_estimate", 8),
     "R15": ("r15_load_unload", 200),
     "R16": ("r16_stillborn_kernels", 10),
+    "R17": ("r17_batch_kills", 20),
+    "R18": ("r18_lost_nodes", 3),
 }
 
 

@@ -1,0 +1,37 @@
+"""Fixtures for the tests of bulk runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcnb.batch import Job, Local, Output, Source, Standing, Watch
+from mcnb.runtime import Compose, Runtime
+from tests.support.runs import compose, home, models, runtime  # noqa: F401
+
+Run = Callable[..., Standing]
+
+
+@pytest.fixture
+def run(runtime: Runtime) -> Iterator[Run]:  # noqa: F811
+    """Run a job in this process: ``run(compose, rows, "out.csv", seed=1)``."""
+
+    def work(
+        loaded: Compose,
+        rows: Any,
+        output: Path,
+        *,
+        key: str | None = None,
+        keep: tuple[str, ...] = (),
+        drop: tuple[str, ...] = (),
+        width: int = 8,
+        watch: Watch | None = None,
+        **options: Any,
+    ) -> Standing:
+        source = Source(rows, loaded.document.inputs(), key=key, keep=keep, drop=drop)
+        return Job(loaded.document, source, Output(output), **options).run(Local(width, runtime), watch)
+
+    return work
