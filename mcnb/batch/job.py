@@ -90,6 +90,7 @@ class Job:
         self._resume = resume or retry_failed
         self._retry_failed = retry_failed
         self._stopping = threading.Event()
+        output.check(source)
         orders = RowOrders(document, workflow, seed=seed, parameters=parameters)
         given = {key: value for key, value in (parameters or {}).items() if key != "seed"}
         name = document.workflow(workflow).id
@@ -124,7 +125,7 @@ class Job:
         """
         watch = watch or Watch()
         path = journal_path(self._output.path)
-        if not path.exists() and self._output.exists and self._resume:
+        if not path.exists() and self._resume and self._output.exists(self._source):
             watch.tell(f"{self._output.path} is complete; there is nothing to do")
             return Standing(0)
         if path.exists() and path.stat().st_size and not self._resume:

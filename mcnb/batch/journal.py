@@ -203,7 +203,11 @@ class Journal:
 
     def remove(self) -> None:
         """Remove the file: the output is whole."""
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink(missing_ok=True)
+        except PermissionError:  # Windows removes no file that is open
+            self.close()
+            self.path.unlink(missing_ok=True)
         self.close()
 
 

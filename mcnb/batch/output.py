@@ -15,7 +15,7 @@ from typing import Any
 from mcnb.batch.columns import Column, columns_of, output_names
 from mcnb.batch.journal import Journal
 from mcnb.batch.source import Checked, Source
-from mcnb.batch.writers import writer
+from mcnb.batch.writers import check_writable, writer
 from mcnb.errors import DiskFullError, InvalidInputError
 from mcnb.runtime.row_files import SUFFIXES
 
@@ -55,10 +55,31 @@ class Output:
         if not os.access(self.path.parent, os.W_OK):
             raise InvalidInputError(f"{said}: it cannot be written")
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is an output, which is then a whole one."""
-        return any(self.path.iterdir()) if self.path.is_dir() else self.path.exists()
+    def exists(self, source: Source) -> bool:
+        """Whether there is an output for a source, which is then a whole one."""
+        return all(path.exists() for path in self._files(source.names))
+
+    def check(self, source: Source) -> None:
+        """Make sure that the output can be written, and neither takes the place of the input nor becomes a part of it.
+
+        Raises
+        ------
+        InvalidInputError
+        NotSupportedError
+            For Parquet where pyarrow is not installed.
+        """
+        for suffix in {path.suffix.lower() for path in self._files(source.names)}:
+            check_writable(suffix)
+        for path in source.files:
+            absolute = path.absolute()
+            if absolute in self._files(source.names) or (source.is_folder and absolute.parent == self.path.parent):
+                hint = "give the output a place of its own"
+                raise InvalidInputError(f"{self.path}: the output would stand among the input", hint=hint)
+
+    def _files(self, names: Sequence[str]) -> list[Path]:
+        if not self.is_folder:
+            return [self.path]
+        return [self.path / (name if Path(name).suffix else f"{name}.jsonl") for name in names]
 
     def write(self, source: Source, checked: Checked, journal: Journal) -> None:
         """Write all rows.
@@ -78,12 +99,11 @@ class Output:
             When there is no room; what was there before stays.
         """
         columns = columns_of(source, checked, output_names(journal, checked.columns))
-        parts = checked.parts if self.is_folder else (("", checked.rows),)
+        counts = [count for _, count in checked.parts] if self.is_folder else [checked.rows]
         try:
             with _places(journal, checked.rows, self.path.parent) as found:
                 rows = _joined(source, journal, found, columns)
-                for name, count in parts:
-                    path = self.path / (name if Path(name).suffix else f"{name}.jsonl") if name else self.path
+                for path, count in zip(self._files([name for name, _ in checked.parts]), counts, strict=True):
                     path.parent.mkdir(exist_ok=True)
                     _write(path, columns, rows, count)
         except OSError as error:

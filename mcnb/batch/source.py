@@ -21,6 +21,8 @@ OFTEN = 1000
 
 _BLOCK = 1 << 20
 
+_HELD = "rows"
+
 
 @dataclass(frozen=True)
 class SourceRow:
@@ -85,6 +87,8 @@ class Source:
     ----------
     files : list of Path
         None where the rows are held by the caller.
+    is_folder : bool
+        Whether the caller named the folder they are in.
 
     Raises
     ------
@@ -106,6 +110,7 @@ class Source:
         self.keep = tuple(dict.fromkeys([*keep, *([key] if key and key not in inputs.names else [])]))
         self.drop = tuple(name for name in drop if name not in self.keep)
         self.files = files_of(path_of(given)) if is_path(given) else []  # type: ignore[arg-type]
+        self.is_folder = len(self.files) > 0 and path_of(given).is_dir()  # type: ignore[arg-type]
         self._held: list[Row] = []
         self._columns: tuple[str, ...] = ()
         if not self.files:
@@ -114,6 +119,11 @@ class Source:
             self._held, self._columns = list(held.rows), held.columns
         for path in self.files:
             check_columns(self._opened(path), inputs, (*self.keep, *self.drop))
+
+    @property
+    def names(self) -> list[str]:
+        """The files' names; ``rows`` where there is none."""
+        return [path.name for path in self.files] or [_HELD]
 
     def check(self, tell: Callable[[int], None] = lambda rows: None) -> Checked:
         """Go through all rows, and make sure that each fits the workflow and no key stands twice.
@@ -184,7 +194,7 @@ class Source:
 
     def _parts(self) -> Iterator[tuple[str, Rows]]:
         if not self.files:
-            yield "rows", Rows(self._held, self._columns)
+            yield _HELD, Rows(self._held, self._columns)
         for path in self.files:
             yield path.name, self._opened(path)
 

@@ -262,3 +262,14 @@ def test_a_model_that_is_not_there_is_no_million_failed_rows(compose: Make, run:
 def test_where_nothing_can_be_written(name: str, compose: Make, models: Models, run: Run, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"not a file of rows|there is no folder"):
         run(compose(models.poet), ["a"], tmp_path / name)
+
+
+def test_the_output_is_no_part_of_the_input(compose: Make, models: Models, run: Run, tmp_path: Path) -> None:
+    loaded = compose(models.poet, max_output_length=1)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text("prompt\nx\n")
+    for rows, out in ((folder / "a.csv", folder / "a.csv"), (folder, folder), (folder, folder / "b.csv")):
+        with pytest.raises(InvalidInputError, match="among the input"):
+            run(loaded, rows, out)
+    assert (folder / "a.csv").read_text() == "prompt\nx\n"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,10 @@ class BatchCommand:
         draw.shuffle(lines)
         self.input.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    def start(self, *more: str, **environment: str) -> subprocess.Popen[bytes]:
-        """Begin the job, or go on with it."""
+    def start(self, *more: str, before: Sequence[str] = (), **environment: str) -> subprocess.Popen[bytes]:
+        """Begin the job, or go on with it; `before` is what the command is run by."""
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        line = [sys.executable, "-m", "mcnb", "batch", "-f", str(self.document), str(self.input)]
+        line = [*before, sys.executable, "-m", "mcnb", "batch", "-f", str(self.document), str(self.input)]
         line += ["-o", str(self.output), "--key", "id", "--seed", str(self.seed), "--resume", *more]
         return subprocess.Popen(
             line,

@@ -20,6 +20,8 @@ from . import (
     r14_memory_estimate,
     r15_load_unload,
     r16_stillborn_kernels,
+    r17_batch_kills,
+    r18_lost_nodes,
 )
 from .caller import faults_in, text_of
 from .promise import measure, percentile
@@ -36,6 +38,8 @@ SMALL: list[tuple[ModuleType, int]] = [
     (r14_memory_estimate, 1),
     (r15_load_unload, 8),
     (r16_stillborn_kernels, 2),
+    (r17_batch_kills, 3),
+    (r18_lost_nodes, 1),
 ]
 
 

@@ -69,8 +69,14 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
     try:
         if address is None:
             cpus = max(os.cpu_count() or 1, workers or 1)
-            here = {"_node_ip_address": "127.0.0.1"}  # nobody else is to reach it
-            ray.init(num_cpus=cpus, include_dashboard=False, object_store_memory=STORE, **here, **quiet)
+            ray.init(
+                "local",  # whatever RAY_ADDRESS says
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=STORE,
+                _node_ip_address="127.0.0.1",  # nobody else is to reach it
+                **quiet,
+            )
         else:
             ray.init(address, runtime_env=_package(), **quiet)
     except Exception as error:

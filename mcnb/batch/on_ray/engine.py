@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,12 @@ TRIES = 3
 """Times that a pipeline is begun anew in which no row was done before it broke."""
 
 _TURN = 0.2
+
+_LOOKS = 2.0
+"""Seconds between two looks at the cluster's machines."""
+
+_LONGEST = 10.0
+"""Seconds that a pipeline gets to end: workers end a step of their models first."""
 
 
 class OnRay:
@@ -75,9 +82,10 @@ class OnRay:
                         yield found
                 except ray.exceptions.RayError as error:
                     tries += 1
-                    nodes.look()
+                    nodes.look(now=True)
                     _consider(ray, error, tries, tell)
                     continue
+                nodes.look(now=True)
                 return
 
     def _tried(
@@ -106,11 +114,9 @@ class OnRay:
                 if feeding.error is not None:
                     raise feeding.error
         finally:
-            with contextlib.suppress(Exception):
-                pipeline.close()
             feeding.stop()
-            with contextlib.suppress(Exception):
-                ray.kill(feeder)
+            with contextlib.suppress(Exception):  # whatever a pipeline says that is being ended
+                pipeline.close()
 
 
 class _Here:
@@ -141,9 +147,9 @@ class _Here:
     def close(self) -> None:
         self._over = True
         self._wish.release()
+        self._thread.join(_LONGEST)
         if self._pipeline is not None:
             self._pipeline.close()
-        self._thread.join(10)
 
     def _work(self) -> None:
         while True:
@@ -178,7 +184,7 @@ class _Away:
 
     def close(self) -> None:
         with contextlib.suppress(self._ray.exceptions.GetTimeoutError):
-            self._ray.get(self._actor.close.remote(), timeout=10)
+            self._ray.get(self._actor.close.remote(), timeout=_LONGEST)
         self._ray.kill(self._actor)
 
 
@@ -189,12 +195,16 @@ class _Nodes:
         self._ray = ray
         self._tell = tell
         self._alive = self._seen()
+        self._looked = time.monotonic()
 
     def _seen(self) -> dict[str, str]:
         return {node["NodeID"]: node["NodeManagerHostname"] for node in self._ray.nodes() if node["Alive"]}
 
-    def look(self) -> None:
-        """Tell of those that are gone since the last look."""
+    def look(self, *, now: bool = False) -> None:
+        """Tell of those that are gone since the last look, which is a while ago."""
+        if not now and time.monotonic() - self._looked < _LOOKS:
+            return
+        self._looked = time.monotonic()
         seen = self._seen()
         for node in self._alive.keys() - seen.keys():
             self._tell(f"the machine {self._alive[node]} is gone; its rows are computed again elsewhere")

@@ -18,6 +18,9 @@ from mcnb.batch.task import Item
 _TURN = 1.0
 """Seconds that the job's process waits for a wish at a time."""
 
+_PATIENCE = 5.0
+"""Seconds that a cluster gets to answer when the job stops."""
+
 
 class Feeder:
     """Where pieces are asked for and handed over; an actor, which computes nothing."""
@@ -25,6 +28,7 @@ class Feeder:
     def __init__(self) -> None:
         self._wishes: asyncio.Queue[int] = asyncio.Queue()
         self._given: dict[int, list[asyncio.Future[bytes]]] = {}
+        self._over = asyncio.Event()
 
     async def ask(self, piece: int) -> bytes:
         """Wait for a piece."""
@@ -38,6 +42,14 @@ class Feeder:
         with contextlib.suppress(asyncio.TimeoutError):
             return await asyncio.wait_for(self._wishes.get(), seconds)
         return None
+
+    async def over(self) -> None:
+        """Wait until the job stops."""
+        await self._over.wait()
+
+    async def stop(self) -> None:
+        """Stop the job: workers cancel what they compute."""
+        self._over.set()
 
     async def give(self, piece: int, data: bytes) -> None:
         """Hand a piece over to whoever asked for it."""
@@ -74,9 +86,13 @@ class Feeding:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the workers, let nobody wait for rows any more, and end the thread."""
         self._stopping.set()
-        self._thread.join()
+        with contextlib.suppress(Exception):  # the cluster may be gone
+            self._ray.get(self._feeder.stop.remote(), timeout=_PATIENCE)
+        with contextlib.suppress(Exception):
+            self._ray.kill(self._feeder)
+        self._thread.join(_PATIENCE)
 
     def _feed(self) -> None:
         try:

@@ -46,13 +46,9 @@ class Pipeline:
         with_record: bool,
     ) -> None:
         import ray.data
-        from ray.data import ActorPoolStrategy, DataContext
+        from ray.data import ActorPoolStrategy
 
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        context = DataContext.get_current()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        context.execution_no_progress_timeout_s = -1  # a model may take long to come, and a row to end
         read = ray.data.read_datasource(
             _pieces(feeder, pieces),
             num_cpus=0,  # they wait for the job's process, and must not wait for actors that take every CPU
@@ -67,13 +63,17 @@ class Pipeline:
         )
         computed = read.map_batches(
             Worker,
-            fn_constructor_args=(task, width, session, with_record),
+            fn_constructor_args=(task, width, session, with_record, feeder),
             compute=pool,
             batch_size=None,
             batch_format="pyarrow",
             num_cpus=size.cpus,
             num_gpus=size.gpus or None,
         )
+        context = computed.context  # of this dataset alone
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        context.execution_no_progress_timeout_s = -1  # a model may take long to come, and a row to end
         self._blocks: Iterator[Any] = iter(computed.iter_batches(batch_size=None, batch_format="pyarrow"))
 
     def next(self) -> list[Result] | None:

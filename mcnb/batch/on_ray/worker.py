@@ -24,9 +24,11 @@ class Worker:
         Of the job.
     with_record : bool
         As of a Computer.
+    feeder : actor
+        Says when the job stops; a job whose process is gone has stopped, too.
     """
 
-    def __init__(self, task: Task, width: int, session: int, with_record: bool) -> None:
+    def __init__(self, task: Task, width: int, session: int, with_record: bool, feeder: Any) -> None:
         import ray
 
         from mcnb.batch.computing import Computer
@@ -34,11 +36,14 @@ class Worker:
 
         name = f"{session}-{ray.get_runtime_context().get_actor_id()[:12]}"
         self._computer = Computer(task, default_runtime(), worker=name, width=width, with_record=with_record)
+        self._stopping = threading.Event()
+        self._over = feeder.over.remote().future()  # a thread that waited for it would give its CPU back
+        self._over.add_done_callback(lambda _: self._stopping.set())
 
     def __call__(self, block: Any) -> Iterator[Any]:
         """Compute the pieces of a block, and yield what came of each."""
         import pyarrow
 
         for data in block.column("items"):
-            results = list(self._computer.results(unpacked(data.as_py()), threading.Event()))
+            results = list(self._computer.results(unpacked(data.as_py()), self._stopping))
             yield pyarrow.table({"results": [json.dumps(results)]})
