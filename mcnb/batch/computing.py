@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -30,7 +30,17 @@ class _Going:
     item: Item
     run: Run
     began: int
+    stop_listening: Callable[[], None] = lambda: None
     unanswered: McnbError | None = None
+
+    def let_go(self) -> None:
+        """End listening: else run and listener hold each other, until Python looks for garbage among everything."""
+        self.stop_listening()
+        self.stop_listening = _nothing
+
+
+def _nothing() -> None:
+    return None
 
 
 class Computer:
@@ -89,6 +99,7 @@ class Computer:
                     continue  # told twice
                 if one.run.done:
                     del going[one.item.number]
+                    one.let_go()
                     yield self._result(one)
                 elif one.unanswered is None:
                     one.unanswered = nobody_answers(one.run)
@@ -107,7 +118,7 @@ class Computer:
             if run.done or run.state == "interrupted":
                 ended.put(going)
 
-        run.listen(look)
+        going.stop_listening = run.listen(look)
         look()
         return going
 

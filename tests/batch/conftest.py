@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,31 +39,20 @@ def run(runtime: Runtime) -> Iterator[Run]:  # noqa: F811
 
 @pytest.fixture(scope="session")
 def ray_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A Ray for all tests of the session: two CPUs, a token, this machine's own address."""
+    """A Ray for all tests of the session: two CPUs, on this machine's own address."""
     pytest.importorskip("ray")
     from mcnb.batch.on_ray.cluster import imported
 
     ray = imported()
-    own = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(16),
-        "MCNB_HOME": str(tmp_path_factory.mktemp("ray-home")),
-    }
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MCNB_HOME", str(tmp_path_factory.mktemp("ray-home")))  # of the workers
         ray.init(
+            "local",
             num_cpus=2,
             include_dashboard=False,
             object_store_memory=100 << 20,
             log_to_driver=False,
             _node_ip_address="127.0.0.1",
         )
-        yield ray
-    finally:
-        ray.shutdown()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
+    yield ray
+    ray.shutdown()

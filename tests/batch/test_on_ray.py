@@ -18,6 +18,8 @@ from tests.batch.conftest import Run
 from tests.batch.test_job import DICE, HOW, Stop, lines_of, read, stopping_after
 from tests.support.runs import Models
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray warns of its own settings
+
 Make = Callable[..., Compose]
 
 PATIENCE = 120
@@ -86,4 +88,4 @@ def test_a_model_that_is_not_there_ends_the_job(ray_here: Any, compose: Make, tm
 
 def test_more_workers_than_there_are_processors(ray_here: Any, compose: Make, models: Models, tmp_path: Path) -> None:
     with pytest.raises(McnbError, match="3 workers need a CPU each, and the Ray cluster has 2; ask for fewer"):
-        on_ray(compose(models.dice), ROWS[1:2], tmp_path / "out.csv", workers=3, parameters={"max_output_length": 1})
+        on_ray(compose(models.dice, **DICE), ROWS, tmp_path / "out.csv", workers=3)

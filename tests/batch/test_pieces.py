@@ -102,3 +102,10 @@ def test_ray_is_not_imported_before_it_is_asked_for() -> None:
         "import sys, mcnb.batch, mcnb.batch.on_ray, mcnb.cli.batch\nprint('ray' in sys.modules, 'torch' in sys.modules)"
     )
     assert said == "False False\n"
+
+
+def test_a_cluster_that_has_lost_a_machine_gets_fewer_workers() -> None:
+    left = [node(4), node(4), node(4, alive=False)]
+    assert size(left, 3, ["cpu"], at_most=True) == Size(3, 2, 0), "the others have room for it"
+    assert size([node(1), node(1)], 3, ["cpu"], at_most=True) == Size(2, 1, 0)
+    assert size([node(16, 1)], 2, ["cuda"], at_most=True) == Size(1, 16, 1)

@@ -92,7 +92,7 @@ def _memory(pid: int) -> int:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def begun(journal: list[dict[str, Any]]) -> float:

@@ -82,9 +82,10 @@ if sys.platform != "win32":
             out, error = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130
         assert out == b""
-        first, second = error.decode().splitlines()
-        assert first == "interrupted after 5 of 60 rows, which are kept"
-        assert second == "the same command with --resume goes on"
+        assert error.decode().splitlines() == [
+            "interrupted after 5 of 60 rows, which are kept",
+            "the same command with --resume goes on",
+        ]
         short = ["-p", "max_output_length=1"]
         other = run("batch", "in.jsonl", "-o", "out.jsonl", "--resume", *short)
         assert (other.returncode, b"of another job" in other.stderr) == (2, True)

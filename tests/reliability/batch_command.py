@@ -108,7 +108,7 @@ class BatchCommand:
         return sum(row["state"] != "completed" for row in self._written())
 
     def _written(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.output.read_text().splitlines()]
+        return [json.loads(line) for line in self.output.read_bytes().splitlines()]
 
 
 def results_in(journal: Path) -> list[dict[str, Any]]:

@@ -63,8 +63,9 @@ def cluster(nodes: int) -> Iterator[Any]:
     """Start a cluster of nodes with one CPU each, on this machine, with a token of its own."""
     from mcnb.batch.on_ray.cluster import imported
 
-    imported()
-    os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(16)
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    imported()  # it reads them
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})

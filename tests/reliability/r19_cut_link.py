@@ -87,7 +87,8 @@ class Hosts:
         from mcnb.batch.on_ray.cluster import imported
 
         imported()
-        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(16)
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
         with contextlib.ExitStack() as stack:
             for name in self._names:
                 _ip("netns", "add", name)

@@ -65,20 +65,9 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
             raise InvalidInputError("this process is connected to a Ray cluster already", hint=hint)
         yield ray
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        if address is None:
-            cpus = max(os.cpu_count() or 1, workers or 1)
-            ray.init(
-                "local",  # whatever RAY_ADDRESS says
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=STORE,
-                _node_ip_address="127.0.0.1",  # nobody else is to reach it
-                **quiet,
-            )
-        else:
-            ray.init(address, runtime_env=_package(), **quiet)
+        with _hushed():
+            _connect(ray, address, workers)
     except Exception as error:
         where = "Ray could not be started" if address is None else f"the Ray cluster at '{address}' cannot be reached"
         said = str(error).strip().splitlines()
@@ -90,6 +79,39 @@ def connected(address: str | None, workers: int | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()  # of this process's connection, and of what it started
+
+
+def _connect(ray: Any, address: str | None, workers: int | None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is not None:
+        ray.init(address, runtime_env=_package(), **quiet)
+        return
+    ray.init(
+        "local",  # whatever RAY_ADDRESS says
+        num_cpus=max(os.cpu_count() or 1, workers or 1),
+        include_dashboard=False,
+        object_store_memory=STORE,
+        _node_ip_address="127.0.0.1",  # nobody else is to reach it
+        **quiet,
+    )
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Within the block, nothing is written to standard error: Ray's core tells there what nobody asked for."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def is_client(address: str | None) -> bool:
@@ -123,7 +145,9 @@ class Size:
     gpus: int
 
 
-def size(nodes: Sequence[dict[str, Any]], workers: int | None, devices: Sequence[str]) -> Size:
+def size(
+    nodes: Sequence[dict[str, Any]], workers: int | None, devices: Sequence[str], *, at_most: bool = False
+) -> Size:
     """Choose how many workers a cluster gets, and how large each is.
 
     Parameters
@@ -134,6 +158,8 @@ def size(nodes: Sequence[dict[str, Any]], workers: int | None, devices: Sequence
         As asked for; by default one for each GPU that is to be used, or else one for each machine.
     devices : sequence of str
         That the document asks for: ``auto``, ``cpu``, ``cuda``...
+    at_most : bool
+        Whether fewer workers than asked for will do.
 
     Raises
     ------
@@ -150,6 +176,8 @@ def size(nodes: Sequence[dict[str, Any]], workers: int | None, devices: Sequence
         )
     wants = asks or (gpus > 0 and "auto" in devices)
     count = workers or (gpus if wants else max(1, sum(1 for found in cpus if found)))
+    if at_most:
+        count = max(1, min(count, sum(cpus), gpus if wants else count))
     if wants and count > gpus:
         raise InvalidInputError(
             f"{count} workers need a GPU each, and the Ray cluster has {gpus}", hint="ask for fewer"

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from mcnb.batch.computing import Result
@@ -75,18 +75,22 @@ class OnRay:
             nodes = _Nodes(ray, tell)
             tries = 0
             while pieces := items.cut(self._width):
+                trying = self._tried(ray, task, items, pieces, chosen, session, stopping)
                 try:
-                    for found in self._tried(ray, task, items, pieces, chosen, session, stopping):
-                        tries = 0
+                    for found in trying:
+                        if found:
+                            tries = 0
+                            yield found
                         nodes.look()
-                        yield found
+                    nodes.look(now=True)
+                    return
                 except ray.exceptions.RayError as error:
                     tries += 1
                     nodes.look(now=True)
                     _consider(ray, error, tries, tell)
-                    continue
-                nodes.look(now=True)
-                return
+                finally:
+                    trying.close()
+                chosen = size(ray.nodes(), self._workers, task.devices, at_most=True)
 
     def _tried(
         self,
@@ -97,20 +101,18 @@ class OnRay:
         chosen: Size,
         session: int,
         stopping: threading.Event,
-    ) -> Iterator[list[Result]]:
-        """Compute pieces with a pipeline of their own."""
+    ) -> Generator[list[Result], None, None]:
+        """Compute pieces with a pipeline of their own; nothing comes of it, now and then, while they take long."""
         feeder = ray.remote(Feeder).options(num_cpus=0, max_concurrency=1000, **_here(ray, self._address)).remote()
         feeding = Feeding(ray, feeder, items)
         arguments = (task, pieces, feeder, chosen, self._width, session, self._with_record)
         pipeline = _Away(ray, arguments) if is_client(self._address) else _Here(arguments)
         try:
             while not stopping.is_set():
-                with contextlib.suppress(TimeoutError):
-                    found = pipeline.next(_TURN)
-                    if found is None:
-                        break
-                    if found:
-                        yield found
+                found = pipeline.next(_TURN)
+                if found is None:
+                    break
+                yield found
                 if feeding.error is not None:
                     raise feeding.error
         finally:
@@ -238,4 +240,4 @@ def _consider(ray: Any, error: Exception, tries: int, tell: Callable[[str], None
             f"the Ray cluster failed {tries} times without a row ({said[0]})", hint="what is done is kept: --resume"
         ) from error
     logging.getLogger(__name__).debug("the pipeline broke", exc_info=error)
-    tell(f"the Ray cluster lost what it was at ({said[0]}); going on with the rows that are not done")
+    tell(f"the Ray cluster lost what it was at ({said[0]}); the rows that are not done are begun anew")
