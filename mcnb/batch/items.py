@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from mcnb.batch.journal import Journal
@@ -41,14 +41,19 @@ class Items:
         self._journal = journal
         self.total = total
         self.size = 1
-        self._reading: Iterator[SourceRow] = iter(())
+        self._reading = source.rows()
         self._next = 1
         self._ahead: dict[int, list[Item]] = {}
 
     def __iter__(self) -> Iterator[Item]:
-        for row in self._source.rows():
+        self._reading = self._source.rows()
+        for row in self._reading:
             if not self._journal.is_done(row.number):
                 yield Item(row.number, row.key, row.input)
+
+    def close(self) -> None:
+        """Close the files that are open: an interrupt leaves them so, in the middle."""
+        self._reading.close()
 
     def cut(self, size: int) -> list[int]:
         """Cut the input into pieces of about `size` rows, and return the numbers of those that are not done."""
@@ -76,7 +81,7 @@ class Items:
         self._next += self.size
         return self._read(self._reading, first)
 
-    def _read(self, rows: Iterator[SourceRow], first: int) -> list[Item]:
+    def _read(self, rows: Iterable[SourceRow], first: int) -> list[Item]:
         last = first + self.size - 1
         found = []
         for row in rows:

@@ -177,6 +177,7 @@ class Job:
             close = getattr(results, "close", None)
             if close is not None:
                 close()
+            items.close()
 
     def _checked(self, watch: Watch, journal: Journal) -> Checked:
         """Check all rows and begin the journal; or make sure that it is that of this job, whose rows were checked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,7 @@ class Source:
             found.update(json.dumps(row.value, default=str, sort_keys=True).encode("utf-8", "surrogatepass"))
         return found.hexdigest()
 
-    def rows(self, after: int = 0) -> Iterator[SourceRow]:
+    def rows(self, after: int = 0) -> Generator[SourceRow, None, None]:
         """Yield the rows behind a number, which have to be such that ``check`` has nothing to say.
 
         Raises
