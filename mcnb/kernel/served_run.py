@@ -33,6 +33,7 @@ class ServedRun:
         self._lock = threading.Lock()
         self._sent = UNSENT
         self._asked = False
+        self._forgotten = False
         self._begun = False
         self._replies: dict[Any, dict[str, str] | None] = {}
         self._stop = run.listen(self._changed)
@@ -50,7 +51,7 @@ class ServedRun:
         with self._lock:
             after = self._sent
             events = self.run.events_after(after)
-            if not events and not self._asked:
+            if self._forgotten or not (events or self._asked):
                 return
             self._sent, self._asked = after + len(events), False
         message = {
@@ -100,6 +101,8 @@ class ServedRun:
         return None
 
     def forget(self) -> None:
-        """Follow the run no more; where it is not done, it stops."""
+        """Follow the run no more; where it is not done, it stops. What was still to be said of it is not."""
         self._stop()
+        with self._lock:
+            self._forgotten = True
         self.run.cancel()
