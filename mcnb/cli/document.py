@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import click
 
@@ -17,14 +18,15 @@ from mcnb.runtime.wording import workflow_name
 
 
 @click.command()
+@click.argument("paths", nargs=-1, metavar="[FILE]...")
 @document_options
-def validate(open_document: OpenDocument) -> None:
-    """Check a compose file.
+def validate(open_document: OpenDocument, paths: tuple[str, ...]) -> None:
+    """Check a compose file; several are merged.
 
     Every problem is told with its file, line and column; what is allowed and hardly meant is a warning. Nothing is
     loaded or fetched.
     """
-    document = open_document()
+    document = replace(open_document, files=(*open_document.files, *paths))()
     for warning in document.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{', '.join(document.files)}: valid")

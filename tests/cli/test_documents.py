@@ -43,6 +43,7 @@ def test_validating_files_folders_and_several(command: Command, folder: Path) ->
     assert command("validate", "--file", "inner").text.startswith("inner/model-compose.yaml: valid\n")
     over = write(folder / "over.yml", 'component: {text: "${input.prompt}"}')
     assert command("validate", "-f", "inner", "-f", over).text.startswith(f"inner/model-compose.yaml, {over}: valid\n")
+    assert command("validate", "inner", over).text.startswith(f"inner/model-compose.yaml, {over}: valid\n")
 
 
 def test_what_is_hardly_meant_is_a_warning(command: Command, folder: Path) -> None:
