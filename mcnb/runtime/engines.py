@@ -90,6 +90,6 @@ def check_installed(components: Iterable[Component]) -> None:
 
 def _is_there(package: str) -> bool:
     try:
-        return package in sys.modules or importlib.util.find_spec(package) is not None
+        return sys.modules.get(package) is not None or importlib.util.find_spec(package) is not None
     except ImportError:
         return False

@@ -132,6 +132,13 @@ def test_without_what_runs_models(models: Models, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_what_may_not_be_imported_is_not_there(models: Models, tmp_path: Path) -> None:
+    """``None`` among the modules is Python's own way to say that an import has to fail."""
+    (tmp_path / "model-compose.yml").write_text(document(models.poet))
+    said = good(f"import sys\nsys.modules['torch'] = None\n{RUN}", cwd=tmp_path).splitlines()
+    assert said[1].startswith("unsupported_model running models needs torch, which is not installed; pip install")
+
+
 def test_without_what_serves_runs(models: Models, tmp_path: Path) -> None:
     """An installation for a kernel: no Jupyter server."""
     (tmp_path / "model-compose.yml").write_text(document(models.poet, max_output_length=1))
