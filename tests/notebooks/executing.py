@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ANYWHERE = "/home/you/mcnb"
 """What stands in the outputs in place of the folder on the machine that ran them."""
+ANYONE = "/home/you"
+"""What stands there in place of the user's home."""
 
 
 def execute(path: Path, folder: Path, parameters: Mapping[str, Any]) -> nbformat.NotebookNode:
@@ -55,6 +57,7 @@ def execute(path: Path, folder: Path, parameters: Mapping[str, Any]) -> nbformat
     text = json.dumps(done, ensure_ascii=False)
     for place in (folder, folder.resolve(), ROOT):
         text = text.replace(str(place), ANYWHERE)
+    text = text.replace(f"{Path.home()}/", f"{ANYONE}/")
     # lines that were printed one after the other are one output, as in a browser
     merged, _ = CoalesceStreamsPreprocessor().preprocess(nbformat.from_dict(json.loads(text)), {})
     return merged
