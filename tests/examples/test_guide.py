@@ -52,7 +52,7 @@ def test_a_block_stands_in_its_example(name: str) -> None:
     assert holds(found, {"component": block} if "params" in block else block)
 
 
-BEYOND = {"quickstart", "outline-and-expand"}
+BEYOND = {"quickstart", "outline-and-expand", "scheduled-report"}
 """Examples of what the guide does not speak of, and of a model that needs no hub."""
 
 
