@@ -7,7 +7,7 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 PROMPT ?= Once upon a time
 MERMAID = .cache/mermaid-11.16.0.tgz
 
-.PHONY: demo test lint types layers check notebooks docs check-docs binder bench reliability clean
+.PHONY: demo test lint types layers check notebooks examples docs check-docs binder bench reliability clean
 
 # pip itself is pinned first: its byte progress is what downloads show.
 $(VENV)/.pip: constraints.txt
@@ -43,6 +43,10 @@ check: lint types layers test
 
 notebooks: $(VENV)/.dev
 	$(VENV)/bin/python -m tests.notebooks.regenerate
+
+# The outputs in the examples' pages, produced again.
+examples: $(VENV)/.dev
+	$(VENV)/bin/python -m tests.examples.regenerate
 
 # The site, in site/. Diagrams are drawn by mermaid, which npm brings; without npm they stand there as text.
 docs: $(VENV)/.dev

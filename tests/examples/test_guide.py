@@ -57,8 +57,8 @@ BEYOND = {"quickstart", "outline-and-expand", "scheduled-report"}
 
 
 def test_every_example_is_known() -> None:
-    known = {*WRITTEN.values(), *BEYOND, "different-model-dialogpt", "different-model-gpt-neo"}
-    assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == {*known, "workflows"}
+    known = {*WRITTEN.values(), *BEYOND}
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == {*known, "models", "workflows"}
     for folder in known:
         assert mcnb.load_document(EXAMPLES / folder).workflows
 
@@ -66,7 +66,7 @@ def test_every_example_is_known() -> None:
 def test_the_two_models_of_one_block_are_two_examples() -> None:
     block = blocks()["different-model"]
     first, second = (line.split()[1] for line in block.splitlines() if "model: " in line and "/" in line)
-    for model, folder in ((first, "different-model-dialogpt"), (second, "different-model-gpt-neo")):
+    for model, folder in ((first, "models/dialogpt-small"), (second, "models/gpt-neo-1.3b")):
         alone = yaml.safe_load("\n".join(line for line in block.splitlines() if "/" not in line or model in line))
         assert holds(yaml.safe_load(example(folder).read_text(encoding="utf-8")), alone)
         assert alone["component"]["model"] == model
@@ -112,7 +112,7 @@ def test_other_parameters(seed_hub: StandInHub, runtime: Runtime) -> None:
     assert run.record.finish_reasons == ["eos"]
 
 
-@pytest.mark.parametrize("name", ["different-model-dialogpt", "different-model-gpt-neo"])
+@pytest.mark.parametrize("name", ["models/dialogpt-small", "models/gpt-neo-1.3b"])
 def test_different_models(seed_hub: StandInHub, runtime: Runtime, name: str) -> None:
     run = load(name, runtime).run(prompt=PROMPT)
     assert run.output.startswith(PROMPT)
@@ -163,10 +163,7 @@ def test_the_template_with_a_default(
 
 def test_the_output_of_the_guide_is_the_prompt_and_its_continuation(seed_hub: StandInHub, runtime: Runtime) -> None:
     """The guide's own workflow, on its own model: ``generated``, "including the original prompt"."""
-    text = example("quickstart").read_text(encoding="utf-8")
-    spec = yaml.safe_load(text)
-    spec["component"]["model"] = "HuggingFaceTB/SmolLM3-3B"
-    run = mcnb.load(text=yaml.safe_dump(spec), runtime=runtime).submit(prompt=PROMPT)
+    run = load("models/smollm3-3b", runtime).submit(prompt=PROMPT)
 
     async def streamed() -> str:
         return "".join([piece async for piece in run.stream()])
@@ -208,7 +205,7 @@ def test_the_model_that_never_existed_fails_with_a_suggestion(seed_hub: StandInH
 
 
 def test_a_second_run_needs_no_hub(seed_hub: StandInHub, runtime: Runtime) -> None:
-    loaded = load("different-model-dialogpt", runtime)
+    loaded = load("models/dialogpt-small", runtime)
     loaded.run(prompt=PROMPT, parameters={"max_output_length": 1})
     runtime.cache.unload()
     seed_hub.go_offline()
