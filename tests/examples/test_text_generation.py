@@ -22,21 +22,6 @@ PAGE = EXAMPLES / "text-generation.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def test_every_link_of_the_pages_leads_somewhere() -> None:
-    missing = []
-    for page in EXAMPLES.rglob("*.md"):
-        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-            path, _, anchor = target.partition("#")
-            found = (page.parent / path).resolve() if path else page
-            if not found.exists():
-                missing.append(f"{page}: {target}")
-            elif anchor:
-                heads = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
-                if anchor not in {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}:
-                    missing.append(f"{page}: {target}")
-    assert missing == []
-
-
 def test_every_command_names_files_and_inputs_that_there_are() -> None:
     for page in EXAMPLES.rglob("*.md"):
         for words in commands(page):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_COMMANDS = ("README.md", "README.zh-cn.md", "docs/**/*.md", "examples/**/README.md", "notebooks/README.md")
+_COMMANDS = ("README.md", "README.zh-cn.md", "docs/**/*.md", "examples/**/*.md", "notebooks/README.md")
 _LINKS = (*_COMMANDS, "CONTRIBUTING.md", "CHANGELOG.md", "binder/*.md", "notebooks/*.ipynb")
 
 

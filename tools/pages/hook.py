@@ -65,4 +65,5 @@ def _examples() -> list[Any]:
         parts = PurePosixPath(place).parts[1:]
         into = root if len(parts) == 1 else groups.setdefault(parts[0], [])
         into.insert(0 if parts[-1] == "index.md" else len(into), place)
+    root.insert(1, repository.GUIDE)
     return [*root, *({name.capitalize(): places} for name, places in groups.items())]

@@ -44,6 +44,8 @@ def page_of(path: str, anchor: str = "") -> str | None:
 
 
 def _example(path: PurePosixPath) -> str | None:
+    if path.suffix == ".md" and path.name != "README.md":
+        return str(path)
     folder = path if (ROOT / path).is_dir() else path.parent
     if not (ROOT / folder / "README.md").is_file():
         return None

@@ -10,7 +10,8 @@ from tools.pages.links import into_site
 from tools.pages.places import ROOT, page_of
 from tools.pages.text import fence
 
-WHOLE = ("README.zh-cn.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md")
+GUIDE = "examples/text-generation.md"
+WHOLE = ("README.zh-cn.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md", GUIDE)
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.DOTALL | re.MULTILINE)
 
 
