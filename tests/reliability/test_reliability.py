@@ -1,4 +1,7 @@
-"""Each reliability script with few rounds, and the parts that the scripts judge with."""
+"""Each reliability script with few rounds, and the parts that the scripts judge with.
+
+Not here, but in ``make reliability``: R18 and R19, whose clusters of several nodes take two minutes and more a round.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,6 @@ from . import (
     r15_load_unload,
     r16_stillborn_kernels,
     r17_batch_kills,
-    r18_lost_nodes,
 )
 from .caller import faults_in, text_of
 from .promise import measure, percentile
@@ -39,7 +41,6 @@ SMALL: list[tuple[ModuleType, int]] = [
     (r15_load_unload, 8),
     (r16_stillborn_kernels, 2),
     (r17_batch_kills, 3),
-    (r18_lost_nodes, 1),
 ]
 
 

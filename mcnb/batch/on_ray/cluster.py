@@ -30,13 +30,32 @@ def imported() -> Any:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of this process: what matters is raised, too
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray does one day, and warns of until then
     try:
-        import ray
-        import ray.data
+        with _no_connection_by_itself():
+            import ray
+            import ray.data
     except ImportError as error:
         raise NotSupportedError(
             f"the engine 'ray' needs {error.name}, which is not installed", hint="pip install 'mcnb[ray]'"
         ) from error
     return ray
+
+
+@contextlib.contextmanager
+def _no_connection_by_itself() -> Iterator[None]:
+    """Within the block, Ray is imported as one that connects when it is told to, and never else.
+
+    What Ray Data leaves behind when a machine is lost asks for one more thing as Python ends. Ray would then start a
+    cluster for it, and wait for a thread that cannot start any more.
+    """
+    name = "RAY_ENABLE_AUTO_CONNECT"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 @contextlib.contextmanager
