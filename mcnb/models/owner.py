@@ -19,14 +19,14 @@ from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
-from mcnb.errors import InternalError, QueueFullError
+from mcnb.errors import InternalError
 from mcnb.models.chat import Conversation, Prompt, plain_text_warning, render_chat
 from mcnb.models.control import Control
 from mcnb.models.drivers.contract import Description
 from mcnb.models.engine import Engine
 from mcnb.models.loaded import LoadedModel, release
 from mcnb.models.parameters import Origin, Parameters, resolve
-from mcnb.models.request import Generation, Priority
+from mcnb.models.request import Generation, Priority, full_queue
 from mcnb.models.rows import OnPrompt, OnText
 
 __all__ = ["Generation", "ModelOwner"]
@@ -44,9 +44,6 @@ TOGETHER = 0.001
 
 ALL_TOGETHER = 0.02
 """... and after the first one of them in which they do."""
-
-LONGEST_QUEUE = 1000
-"""Requests that wait for one model at most."""
 
 
 class ModelOwner:
@@ -136,9 +133,8 @@ class ModelOwner:
         with self._lock:
             if self._closed:
                 generation.settle(InternalError(f"{name} has left memory"))
-            elif self.waiting >= LONGEST_QUEUE:
-                told = f"{self.waiting:,} generations wait for {name} already, and no more are taken"
-                generation.settle(QueueFullError(told, hint="try again when some of them are done"))
+            elif full := full_queue(name, self.waiting):
+                generation.settle(full)
             else:
                 self._queue.put(generation)
                 self._wake()

@@ -8,7 +8,7 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from mcnb.errors import InternalError, McnbError
+from mcnb.errors import InternalError, McnbError, QueueFullError
 from mcnb.models.chat import Prompt
 from mcnb.models.control import Control
 from mcnb.models.parameters import Parameters
@@ -18,6 +18,17 @@ Priority: TypeAlias = Literal["interactive", "api", "bulk"]
 
 HEAD_START: dict[Priority, float] = {"interactive": 0.0, "api": 2.0, "bulk": 20.0}
 """Seconds that a request of a priority waits longer than an interactive one; so the oldest has its turn in the end."""
+
+LONGEST_QUEUE = 1000
+"""Requests that wait for one model at most, whatever engine computes it."""
+
+
+def full_queue(name: str, waiting: int) -> QueueFullError | None:
+    """Return what to tell when no more requests can wait for a model; None while there is room."""
+    if waiting < LONGEST_QUEUE:
+        return None
+    told = f"{waiting:,} generations wait for {name} already, and no more are taken"
+    return QueueFullError(told, hint="try again when some of them are done")
 
 
 @dataclass

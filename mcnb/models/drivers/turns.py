@@ -8,11 +8,8 @@ import weakref
 from collections.abc import Callable
 from functools import cache
 
-from mcnb.errors import InternalError, McnbError, QueueFullError
-from mcnb.models.request import Generation
-
-LONGEST_QUEUE = 1000
-"""Requests that wait for one model at most."""
+from mcnb.errors import InternalError, McnbError
+from mcnb.models.request import Generation, full_queue
 
 LAST_STEP = 2.0
 """Seconds that a generation has to stop in when Python leaves."""
@@ -52,9 +49,8 @@ class Turns:
         with self._lock:
             if self._closed:
                 generation.settle(InternalError(f"{self._name} has left memory"))
-            elif len(self._waiting) >= LONGEST_QUEUE:
-                told = f"{len(self._waiting):,} generations wait for {self._name} already, and no more are taken"
-                generation.settle(QueueFullError(told, hint="try again when some of them are done"))
+            elif full := full_queue(self._name, len(self._waiting)):
+                generation.settle(full)
             else:
                 self._waiting.append(generation)
                 if self._thread is None:

@@ -167,7 +167,7 @@ def test_what_has_to_wait_for_room_waits_and_then_runs(owner: ModelOwner, monkey
 
 @pytest.mark.parametrize("family", ["llama", "t5"])
 def test_the_queue_says_that_it_is_full(family: str, load: Load, owners: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcnb.models.owner.LONGEST_QUEUE", 3)
+    monkeypatch.setattr("mcnb.models.request.LONGEST_QUEUE", 3)
     owner = owners(load(family))
     held = Held(owner)
     queued = [submit(owner, GOOD) for _ in range(3)]
@@ -183,7 +183,7 @@ def test_the_queue_of_a_model_that_generates_is_bounded_too(
     load: Load, owners: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = owners(load("t5"))
-    monkeypatch.setattr("mcnb.models.owner.LONGEST_QUEUE", 3)
+    monkeypatch.setattr("mcnb.models.request.LONGEST_QUEUE", 3)
     held = Held(owner)
     reached, opened = threading.Event(), threading.Event()
 

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from mcnb.errors import InternalError, McnbError, QueueFullError, RunCancelledError
+from mcnb.errors import InternalError, McnbError, RunCancelledError
 from mcnb.models.chat import Prompt
 from mcnb.models.control import Control
 from mcnb.models.drivers.contract import Description
@@ -21,14 +21,11 @@ from mcnb.models.drivers.openai.generating import Generating
 from mcnb.models.drivers.openai.server import Server
 from mcnb.models.loop_thread import LoopThread
 from mcnb.models.parameters import Origin, Parameters
-from mcnb.models.request import Generation, Priority
+from mcnb.models.request import Generation, Priority, full_queue
 from mcnb.models.rows import OnPrompt, OnText
 
 AT_ONCE = 32
 """Generations that the server has at a time; it has a queue of its own."""
-
-LONGEST_QUEUE = 1000
-"""Generations that wait here at most."""
 
 _T = TypeVar("_T")
 
@@ -136,9 +133,8 @@ class ServedModel:
         with self._lock:
             if self._closed:
                 generation.settle(InternalError(f"{self.description.name} is not in use any more"))
-            elif len(self._waiting) >= LONGEST_QUEUE:
-                told = f"{len(self._waiting):,} generations wait for {self.description.name} already"
-                generation.settle(QueueFullError(f"{told}, and no more are taken", hint="try again when some are done"))
+            elif full := full_queue(self.description.name, len(self._waiting)):
+                generation.settle(full)
             else:
                 self._waiting.append(generation)
                 self._loop.started().call_soon_threadsafe(self._send_more)
