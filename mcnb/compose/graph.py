@@ -185,9 +185,11 @@ def _title(component: Component) -> str:
 
 
 def _plain(tree: Any) -> str:
-    """Write a value of the document as it stands there."""
-    if isinstance(tree, str | Template):
-        return str(tree)
+    """Write a value of the document: of an expression what it looks up, without type, default and description."""
+    if isinstance(tree, Template):
+        return "".join(part if isinstance(part, str) else f"${{{part.path}}}" for part in tree.parts)
+    if isinstance(tree, str):
+        return tree
     return json.dumps(tree, default=str, ensure_ascii=False)
 
 

@@ -75,5 +75,5 @@ def test_it_starts_with_as_many_threads_as_it_may_use(limit: str, threads: str) 
 
 @pytest.mark.parametrize("name", ["01-first-run", "02-the-form"])
 def test_the_notebooks_it_opens_are_there(name: str) -> None:
-    assert f"urlpath=lab/tree/notebooks/{name}.ipynb" in (BINDER / "README.md").read_text(encoding="utf-8")
+    assert f"labpath=notebooks/{name}.ipynb" in (BINDER / "README.md").read_text(encoding="utf-8")
     assert (ROOT / "notebooks" / f"{name}.ipynb").exists()

@@ -195,3 +195,16 @@ component: {model: a/b, text: hello}
 """
     assert drawn(text)[0] == 'J1(("one<br/>job"))'
     assert drawn(text, "b")[0] == 'J1(("two<br/>job"))'
+
+
+def test_a_condition_says_what_it_looks_up_and_nothing_of_the_form() -> None:
+    found = jobs("""
+    - id: choose
+      type: if
+      input: "${input.review as boolean | true @(description Stop for a person)}"
+      conditions: [{operator: eq, value: true, if_true: stop}]
+      otherwise: go
+    - {id: stop}
+    - {id: go}
+""")
+    assert 'J1 -->|"${input.review} eq true"| J2' in found

@@ -14,7 +14,7 @@
 ``error_tree``  the errors, from their classes
 ``notebooks``   the notebooks with the outputs they were committed with
 ``diagrams``    mermaid, from this site alone
-``repository``  README sections, CONTRIBUTING, the changelog and the examples
+``repository``  README sections, CONTRIBUTING, the changelog, the Binder and the examples
 ==============  ========================================================================================
 
 Nothing of it is committed: ``make docs`` makes it anew.

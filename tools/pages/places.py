@@ -10,6 +10,7 @@ OTHERS = {
     "README.md": "index.md",
     "README.zh-cn.md": "zh-cn.md",
     "CONTRIBUTING.md": "contributing.md",
+    "binder/README.md": "binder.md",
     "CHANGELOG.md": "changelog.md",
     "examples": "examples/index.md",
     "notebooks": "notebooks/index.md",

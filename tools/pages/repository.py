@@ -1,4 +1,4 @@
-"""Pages that are files of the repository: README sections, CONTRIBUTING, the changelog, the examples."""
+"""Pages that are files of the repository: README sections, CONTRIBUTING, the changelog, the Binder, the examples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools.pages.places import ROOT, page_of
 from tools.pages.text import fence
 
 GUIDE = "examples/text-generation.md"
-WHOLE = ("README.zh-cn.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md", GUIDE)
+WHOLE = ("README.zh-cn.md", "CONTRIBUTING.md", "CHANGELOG.md", "binder/README.md", "notebooks/README.md", GUIDE)
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.DOTALL | re.MULTILINE)
 
 
