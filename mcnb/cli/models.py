@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,20 @@ def models() -> None:
 
 
 @models.command("list")
-def list_models() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a list, for programs; sizes are bytes.")
+def list_models(*, as_json: bool) -> None:
     """List the models on this machine's disk."""
     from mcnb.models.inventory import stored_models
 
-    rows = [
-        {"model": item.name, "provider": item.provider, "size": bytes_text(item.size), "folder": str(item.folders[0])}
+    found: list[dict[str, Any]] = [
+        {"model": item.name, "provider": item.provider, "size": item.size, "folder": str(item.folders[0])}
         for item in stored_models()
     ]
-    click.echo(table(rows, right=("size",)) if rows else "no models yet; 'mcnb models fetch' brings one")
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        rows = [{**item, "size": bytes_text(item["size"])} for item in found]
+        click.echo(table(rows, right=("size",)) if rows else "no models yet; 'mcnb models fetch' brings one")
 
 
 @models.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,12 +35,18 @@ def down(name: str | None, everything: bool) -> None:
 
 
 @click.command()
-def ps() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a list, for programs.")
+def ps(*, as_json: bool) -> None:
     """List the services that 'mcnb up' started."""
     from mcnb.service.registry import services
 
-    rows = [_row(service) for service in services()]
-    click.echo(table(rows, right=("pid",)) if rows else "no service is running; 'mcnb up' starts one")
+    found = [_described(service) for service in services()]
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    elif found:
+        click.echo(table([_row(service) for service in found], right=("pid",)))
+    else:
+        click.echo("no service is running; 'mcnb up' starts one")
 
 
 @click.command()
@@ -76,21 +83,31 @@ def _chosen(name: str | None) -> Service:
     )
 
 
-def _row(service: Service) -> dict[str, Any]:
+def _described(service: Service) -> dict[str, Any]:
     from mcnb.service.stopping import ask_load
 
     load = ask_load(service)
-    runs = (
-        f"{load.queued} queued, {load.running} running" if load else ("starting", "not answering")[bool(service.since)]
-    )
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(service.since or service.started))
     return {
         "name": service.name,
-        "address": service.address or "-",
+        "address": service.address or None,
         "pid": service.pid,
-        "since": since,
-        "runs": runs,
-        "file": ", ".join(service.files),
+        "since": service.since or service.started,
+        "state": "running" if load else ("starting", "not answering")[bool(service.since)],
+        "queued": load.queued if load else None,
+        "running": load.running if load else None,
+        "files": list(service.files),
+    }
+
+
+def _row(found: dict[str, Any]) -> dict[str, Any]:
+    answers = found["state"] == "running"
+    return {
+        "name": found["name"],
+        "address": found["address"] or "-",
+        "pid": found["pid"],
+        "since": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["since"])),
+        "runs": f"{found['queued']} queued, {found['running']} running" if answers else found["state"],
+        "file": ", ".join(found["files"]),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def _hub(hub: StandInHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_from_nothing_to_nothing(command: Command, hub: StandInHub) -> None:
     empty = command("models", "list")
     assert (empty.code, empty.text) == (0, "no models yet; 'mcnb models fetch' brings one\n")
+    assert command("models", "list", "--json").text == "[]\n"
     fetched = command("models", "fetch", SMALL)
     assert fetched.code == 0
     assert fetched.text.startswith(f"{SMALL} {hub.commit(SMALL)}: ")
@@ -38,6 +40,10 @@ def test_from_nothing_to_nothing(command: Command, hub: StandInHub) -> None:
     assert head.split() == ["model", "provider", "size", "folder"]
     assert row.split()[:2] == [SMALL, "huggingface"]
     assert head.index("provider") == row.index("huggingface"), "columns are aligned"
+    [listed] = json.loads(command("models", "list", "--json").text)
+    assert (listed["model"], listed["provider"]) == (SMALL, "huggingface")
+    kept = [path for path in Path(listed["folder"]).rglob("*") if path.is_file() and not path.is_symlink()]
+    assert listed["size"] == sum(path.stat().st_size for path in kept)
     asked = command("models", "remove", SMALL, input="n\n")
     assert asked.code == 1
     assert "Delete the model's files?" in asked.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,16 @@ def test_ps_tells_of_it(served: Up, place: Path) -> None:
     assert str(served.process.pid) in lines[1]
     assert "0 queued, 0 running" in lines[1]
     assert served.token.encode() not in done.stdout
+
+
+def test_ps_for_programs(served: Up, place: Path) -> None:
+    [found] = json.loads(mcnb(place, "ps", "--json").stdout)
+    assert found["address"] == f"http://localhost:{served.port}/api"
+    assert (found["pid"], found["state"]) == (served.process.pid, "running")
+    assert (found["queued"], found["running"]) == (0, 0)
+    assert found["files"]
+    assert found["since"] <= time.time()
+    assert served.token not in str(found)
 
 
 def test_the_log_is_shown(served: Up, place: Path) -> None:
