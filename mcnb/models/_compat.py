@@ -79,6 +79,11 @@ def import_peft() -> Any:
     """Import peft for use: without what it lets transformers say about names that will go."""
     import warnings
 
+    from mcnb.errors import UnsupportedModelError
+    from mcnb.models.quantizing._compat import import_bitsandbytes
+
+    with contextlib.suppress(UnsupportedModelError):  # peft imports it where it is there
+        import_bitsandbytes()
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     import peft
 

@@ -13,15 +13,15 @@ from mcnb.models.engine.slabs import room_for
 from mcnb.models.hardware import choose_device
 from mcnb.models.home import writing
 from mcnb.models.packing import gains
-from mcnb.models.quantizing import COMPUTES_IN
+from mcnb.models.quantizing import COMPUTES_IN, KINDS
 from mcnb.models.sizes import Sizes, sizes_of
 from mcnb.models.snapshot import Snapshot
 
 WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}
 """Bytes of a number."""
 
-OFFERED = ("float32", "bfloat16", "int8")
-"""What is estimated when nobody says for which dtype: int8 are bfloat16 models whose matrices are kept in one byte."""
+OFFERED = ("float32", "bfloat16", "int8", "int4", "nf4")
+"""What is estimated when nobody says for which dtype: the last ones are bfloat16 models with quantized matrices."""
 
 DEFAULT_CONTEXT = 4096
 """Tokens of prompt and output that are counted where nobody says how many."""
@@ -49,7 +49,7 @@ class Estimate:
     context, rows : int
         Tokens of each text and number of texts the key/value cache was counted for.
     dtype : str
-        ``float32``, ``float16``, ``bfloat16``; or ``int8``.
+        ``float32``, ``float16``, ``bfloat16``; or a kind of quantized weights.
     weights, cache, activations : int
         Bytes: of weights and buffers; of keys and values; of what is in between while a part of a prompt is computed.
     source : int
@@ -110,16 +110,36 @@ def estimate(name: str, folder: Path, context: int | None = None, rows: int = 1)
     snapshot = Snapshot(name, "local", folder)
     sizes = sizes_of(snapshot)
     device = choose_device("auto")
-    return [estimate_as(snapshot, sizes, dtype, device, context or DEFAULT_CONTEXT, rows) for dtype in OFFERED]
+    tokens = context or DEFAULT_CONTEXT
+    return [estimate_as(snapshot, sizes, dtype, device, tokens, rows) for dtype in offered_on(device)]
 
 
-def estimate_as(snapshot: Snapshot, sizes: Sizes, dtype: str, device: str, context: int, rows: int = 1) -> Estimate:
-    """Estimate a model's memory for one dtype on a device, with a context no longer than its own."""
-    packed = device == "cpu" and gains(dtype if dtype in WIDTHS else COMPUTES_IN)
-    width = WIDTHS.get(dtype, WIDTHS["bfloat16"])
+def offered_on(device: str) -> list[str]:
+    """Return those of ``OFFERED`` that a device can do."""
+    return [dtype for dtype in OFFERED if device == "cpu" or dtype not in KINDS]
+
+
+def estimate_as(
+    snapshot: Snapshot,
+    sizes: Sizes,
+    dtype: str,
+    device: str,
+    context: int,
+    rows: int = 1,
+    computes_in: str = COMPUTES_IN,
+) -> Estimate:
+    """Estimate a model's memory for one dtype on a device, with a context no longer than its own.
+
+    Of quantized weights, `computes_in` says what the rest of the model is kept in.
+    """
+    kind = KINDS.get(dtype)
+    computes_in = dtype if kind is None else computes_in
+    packed = device == "cpu" and gains(computes_in)
+    width = WIDTHS[computes_in]
     weights = (sizes.parameters + (sizes.shared if packed else 0)) * width + sizes.buffers
-    if dtype not in WIDTHS:
-        weights += sizes.matrices * (1 - width) + sizes.matrix_rows * WIDTHS["float32"]
+    if kind is not None:
+        small = sizes.matrices - (sizes.uneven if kind.bits == 4 else 0)
+        weights += kind.weight_bytes(small, sizes.matrix_rows, width) - small * width
     tokens = min(context, sizes.context or DEFAULT_CONTEXT)
     part = tokens if sizes.whole_prompts else min(tokens, PROMPT_PART)
     states = part * (_STATES * sizes.hidden + _WIDE_STATES * sizes.widest) * width

@@ -10,7 +10,7 @@ from typing import Any
 from mcnb.errors import UnsupportedModelError
 from mcnb.models.measurements import measured_once
 from mcnb.models.packing import gains, matrix
-from mcnb.models.quantizing import COMPUTES_IN
+from mcnb.models.quantizing import COMPUTES_IN, KINDS
 
 DECODE_LOSS = 1.25
 """On a CPU, bfloat16 is taken when one decode step takes at most this many times a float32 step..."""
@@ -28,31 +28,41 @@ class Placement:
     device : str
         ``cpu``, ``cuda:0``, ``mps``.
     dtype : str
-        Of the weights: ``float32``, ``float16``, ``bfloat16`` or ``int8``.
+        Of the weights: ``float32``, ``float16``, ``bfloat16``, or how they are quantized, as in ``KINDS``.
     reason : str
         Why this dtype, in a few words.
+    compute_dtype : str or None
+        Of what is multiplied with quantized weights; None for the usual one.
+    double_quant : bool
+        Whether the scales of quantized weights are quantized, too.
     """
 
     device: str
     dtype: str
     reason: str
+    compute_dtype: str | None = None
+    double_quant: bool = False
 
     @property
     def computes_in(self) -> str:
         """The dtype of what is multiplied with the weights."""
-        return COMPUTES_IN if self.dtype == "int8" else self.dtype
+        return (self.compute_dtype or COMPUTES_IN) if self.dtype in KINDS else self.dtype
 
 
-def choose(device: str, precision: str, stored_dtype: str) -> Placement:
+def choose(
+    device: str, precision: str, stored_dtype: str, compute_dtype: str | None = None, *, double_quant: bool = False
+) -> Placement:
     """Choose device and dtype for a model.
 
     Parameters
     ----------
     device, precision : str
         As in the document; ``auto`` leaves the choice here. The precision is ``int8`` where the document says
-        ``quantization: int8``.
+        ``quantization: int8``, and so with other kinds.
     stored_dtype : str
         The dtype of the weights on disk.
+    compute_dtype, double_quant
+        Of quantized weights; see ``Placement``.
 
     Raises
     ------
@@ -60,13 +70,15 @@ def choose(device: str, precision: str, stored_dtype: str) -> Placement:
         When the document names a device this machine does not have, or one without the precision.
     """
     found = choose_device(device)
-    if precision == "int8":
+    if precision in KINDS:
         if found != "cpu":
             raise UnsupportedModelError(
-                f"'quantization: int8' is not supported on {found} yet, only on the CPU",
-                hint="say 'device: cpu', or leave 'quantization' out",
+                f"'quantization: {precision}' is not supported on {found} yet, only on the CPU",
+                hint="say 'device: cpu', leave 'quantization' out, or take a GGUF file with 'driver: llamacpp'",
             )
-        return Placement(found, precision, f"asked for by the document; computes in {COMPUTES_IN}")
+        computes_in = compute_dtype or COMPUTES_IN
+        reason = f"asked for by the document; computes in {computes_in}"
+        return Placement(found, precision, reason, computes_in, double_quant)
     if precision != "auto":
         return Placement(found, precision, "asked for by the document")
     kind = found.partition(":")[0]

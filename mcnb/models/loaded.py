@@ -11,6 +11,7 @@ from typing import Any
 from mcnb.models.control import Control
 from mcnb.models.hardware import Placement
 from mcnb.models.packing import packed_bytes
+from mcnb.models.quantizing import Quantized
 from mcnb.models.snapshot import Snapshot
 
 _LAYER_LISTS = re.compile(r"(^|\.)(layers|h|block|blocks|layer)$")
@@ -36,6 +37,8 @@ class LoadedModel:
         Tokens the model can see at once; None when its positions have no limit.
     load_seconds : float
         How long loading took.
+    quantized : Quantized or None
+        What became of the matrices of quantized weights.
     control : Control
         That of the generation in progress; checked before every layer.
     """
@@ -47,6 +50,7 @@ class LoadedModel:
     defaults: Any
     context_length: int | None
     load_seconds: float
+    quantized: Quantized | None = None
     control: Control = field(default_factory=Control)
 
     @property

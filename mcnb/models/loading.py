@@ -7,6 +7,7 @@ import errno
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from mcnb.collecting import paused
@@ -18,7 +19,7 @@ from mcnb.models.loaded import LoadedModel, check_before_layers, find_context_le
 from mcnb.models.model_files import safetensors_header
 from mcnb.models.packing import pack
 from mcnb.models.progress import Progress, Report, Throttled
-from mcnb.models.quantizing import quantize
+from mcnb.models.quantizing import KINDS, quantize
 from mcnb.models.snapshot import CONFIG, Snapshot
 
 _OTHER_TASKS = re.compile(r"For(?!CausalLM|ConditionalGeneration)[A-Z]\w*$")
@@ -100,8 +101,18 @@ def load(
             control.check()
             if adapt is not None:
                 model = adapt(model)
-            if placement.dtype == "int8":
-                quantize(model, snapshot.name, prepared("quantized"))
+            quantized = None
+            if placement.dtype in KINDS:
+                quantized = quantize(
+                    model,
+                    snapshot.name,
+                    placement.dtype,
+                    prepared("quantized"),
+                    computes_in=placement.computes_in,
+                    double_quant=placement.double_quant,
+                )
+                reason = "; ".join([placement.reason, *quantized.notes()])
+                placement = replace(placement, reason=reason)
             kind = f"{type(model).__name__} {transformers.__version__} {placement.dtype}"
             if placement.device == "cpu" and pack(model, placement.computes_in, kind, prepared("packed")):
                 _leave_files(model)
@@ -117,6 +128,7 @@ def load(
         defaults,
         find_context_length(model, tokenizer),
         load_seconds=time.perf_counter() - started,
+        quantized=quantized,
     )
     check_before_layers(loaded)
     return loaded

@@ -17,6 +17,7 @@ from typing import Any
 
 from mcnb.models.matrices import places, replace, weight_of
 from mcnb.models.measurements import measured_once
+from mcnb.models.probing import probabilities
 
 DTYPES = ("float32", "bfloat16")
 """That are packed."""
@@ -56,9 +57,9 @@ def pack(model: Any, dtype: str, kind: str, progress: Callable[[int, int], None]
     tried: list[bool] = []
 
     def trial() -> tuple[float]:
-        before = _probabilities(model)
+        before = probabilities(model)
         _pack(model, progress)
-        tried.append(_agree(before, _probabilities(model)))
+        tried.append(_agree(before, probabilities(model)))
         return (float(tried[-1]),)
 
     if not measured_once("architectures", kind, 1, trial)[0]:
@@ -76,19 +77,6 @@ def _pack(model: Any, progress: Callable[[int, int], None]) -> None:
 
 def _unpack(model: Any) -> None:
     replace(list(places(model, ("PackedLinear",))), lambda module: module.plain(), lambda *_: None)
-
-
-def _probabilities(model: Any) -> Any:
-    """Return what comes next behind some tokens; None where the model cannot be asked like that."""
-    import torch
-
-    ids = torch.arange(5, 13, device=model.device)[None] % int(model.get_input_embeddings().weight.shape[0])
-    more = {"decoder_input_ids": ids[:, :4]} if model.config.is_encoder_decoder else {}
-    try:
-        with torch.inference_mode():
-            return model(input_ids=ids, **more).logits.float().softmax(-1)
-    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NotImplementedError):
-        return None
 
 
 def _agree(before: Any, after: Any) -> bool:

@@ -6,7 +6,7 @@ from mcnb.compose.schema import HuggingFaceSource
 from mcnb.errors import ModelDamagedError, ModelNotFoundError, OutOfMemoryError
 from mcnb.models.catalog import smaller_repositories
 from mcnb.models.control import Control
-from mcnb.models.estimate import OFFERED, WIDTHS, Estimate, estimate_as
+from mcnb.models.estimate import WIDTHS, Estimate, estimate_as, offered_on
 from mcnb.models.hardware import Placement, choose
 from mcnb.models.memory import free_memory
 from mcnb.models.sizes import sizes_of
@@ -28,8 +28,11 @@ def needed_to_load(snapshot: Snapshot, placement: Placement) -> list[Estimate]:
     ModelDamagedError, UnsafeModelError, UnsupportedModelError
     """
     sizes = sizes_of(snapshot)
-    dtypes = (placement.dtype, *(other for other in OFFERED if other != placement.dtype))
-    first, *others = (estimate_as(snapshot, sizes, dtype, placement.device, LEAST_CONTEXT) for dtype in dtypes)
+    first = estimate_as(
+        snapshot, sizes, placement.dtype, placement.device, LEAST_CONTEXT, computes_in=placement.computes_in
+    )
+    offered = (other for other in offered_on(placement.device) if other != placement.dtype)
+    others = [estimate_as(snapshot, sizes, dtype, placement.device, LEAST_CONTEXT) for dtype in offered]
     return [first, *(one for one in others if one.needed < first.needed)]
 
 
@@ -65,7 +68,8 @@ def check_before_download(spec: ModelSpec, control: Control, loaded: int) -> Non
     if _has_weights(snapshot):
         return
     said = snapshot.config.get("dtype") or snapshot.config.get("torch_dtype")
-    placement = choose(spec.device, spec.precision, said if said in WIDTHS else "float32")
+    stored = said if said in WIDTHS else "float32"
+    placement = choose(spec.device, spec.precision, stored, spec.compute_dtype, double_quant=spec.double_quant)
     wanted = needed_to_load(snapshot, placement)
     free = free_memory(placement.device) + loaded
     if wanted[0].needed > free:

@@ -8,6 +8,8 @@ from typing import Any
 from mcnb.models._compat import import_transformers
 from mcnb.models.loaded import find_context_length
 from mcnb.models.loading import in_our_words, model_class, read_config
+from mcnb.models.matrices import PLAIN, weight_of
+from mcnb.models.quantizing import divides
 from mcnb.models.snapshot import CONFIG, Snapshot
 
 
@@ -23,6 +25,8 @@ class Sizes:
         Those of them that multiply in the layers: what quantization makes smaller.
     matrix_rows : int
         Rows of these: each has a scale of its own when quantized.
+    uneven : int
+        Those of the matrices that four bits leave as they are; see ``quantizing.divides``.
     shared : int
         Those that are embeddings and the vocabulary's matrix in one: in memory twice when the matrix is packed.
     buffers : int
@@ -42,6 +46,7 @@ class Sizes:
     parameters: int
     matrices: int
     matrix_rows: int
+    uneven: int
     shared: int
     buffers: int
     cached: int
@@ -69,16 +74,14 @@ def sizes_of(snapshot: Snapshot) -> Sizes:
         with torch.device("meta"):
             model = model_class(transformers, config, snapshot).from_config(config)
         head = model.get_output_embeddings()
-        weights = [
-            module.weight
-            for module in model.modules()
-            if type(module).__name__ in ("Linear", "Conv1D") and module is not head
-        ]
+        found = [module for module in model.modules() if type(module).__name__ in PLAIN and module is not head]
+        weights = list({id(module.weight): weight_of(module) for module in found}.values())
         text: Any = config.get_text_config(decoder=True)
         return Sizes(
             parameters=sum({id(weight): weight.numel() for weight in model.parameters()}.values()),
-            matrices=sum({id(weight): weight.numel() for weight in weights}.values()),
+            matrices=sum(weight.numel() for weight in weights),
             matrix_rows=sum(max(weight.shape) for weight in weights),
+            uneven=sum(weight.numel() for weight in weights if not divides(*weight.shape)),
             shared=head.weight.numel()
             if head is not None and head.weight is model.get_input_embeddings().weight
             else 0,

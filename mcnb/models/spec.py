@@ -20,7 +20,7 @@ class ModelSpec:
     folder : Path
         Where relative paths start.
     device, precision : str
-        As in the document.
+        As in the document; the precision is the kind of quantized weights where these are asked for.
     allow_pickle : bool
         Whether pickled weights may be used.
     driver : str
@@ -29,6 +29,8 @@ class ModelSpec:
         What the document says to it alone.
     adapters : tuple of PeftAdapter
         Laid over the model.
+    compute_dtype, double_quant
+        Of quantized weights; see ``hardware.Placement``.
     """
 
     source: ModelSource
@@ -39,3 +41,5 @@ class ModelSpec:
     driver: str = "huggingface"
     options: EngineOptions = field(default_factory=EngineOptions)
     adapters: tuple[PeftAdapter, ...] = ()
+    compute_dtype: str | None = None
+    double_quant: bool = False

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from mcnb.compose.schema import Component
 from mcnb.errors import McnbError, NotSupportedError, UnsupportedModelError
 from mcnb.models.drivers import DRIVERS, driver_named
-from mcnb.models.quantizing import COMPUTES_IN
+from mcnb.models.quantizing import KINDS
 from mcnb.runtime.wording import part_name
 
 NOT_YET = "remove it, or wait for a version of mcnb that runs it"
 
-_WHOLE = "say 'quantization: int8', which computes in bfloat16, with no other setting of it; or leave it out"
+_QUANTIZED = "int8 computes in bfloat16 alone, and double_quant is a setting of nf4 and fp4; change it or leave it out"
 
 _INSTEAD = {"vllm": "start vLLM's own server, and name it with 'driver: openai' and 'options: {base_url: ...}'"}
 """What does the same, for engines that are not here."""
@@ -43,7 +43,7 @@ def unsupported(component: Component) -> McnbError | None:
         )
     quantization = _unsupported_quantization(component)
     if quantization is not None:
-        return NotSupportedError(f"{where}: '{quantization}' is not supported yet", hint=_WHOLE)
+        return NotSupportedError(f"{where}: '{quantization}' is not supported yet", hint=_QUANTIZED)
     return None
 
 
@@ -51,11 +51,15 @@ def _unsupported_quantization(component: Component) -> str | None:
     asked, precision = component.quantization, component.precision
     if asked is None:
         return None
+    kind, computes_in = KINDS[asked.type], asked.compute_dtype
+    named = f"quantization: {kind.name}"
     found = {
-        f"quantization: {asked.type}": asked.type != "int8",
-        "quantization with double_quant": asked.double_quant,
-        f"quantization: int8 with compute_dtype: {asked.compute_dtype}": asked.compute_dtype not in (None, COMPUTES_IN),
-        f"quantization: int8 with precision: {precision}": precision not in ("auto", COMPUTES_IN),
+        f"{named} with double_quant": asked.double_quant and not kind.double_quant,
+        f"{named} with compute_dtype: {computes_in}": computes_in is not None and computes_in not in kind.computes_in,
+        f"{named} with precision: {precision}": precision != "auto" and precision not in kind.computes_in,
+        f"{named} with compute_dtype: {computes_in} and precision: {precision}": (
+            computes_in is not None and precision not in ("auto", computes_in)
+        ),
     }
     return next((name for name, used in found.items() if used), None)
 
@@ -81,7 +85,13 @@ def check_installed(components: Iterable[Component]) -> None:
                 raise UnsupportedModelError(
                     f"{what} {package}, which is not installed", hint=f"pip install 'mcnb[{driver.extra}]'"
                 )
-
+    for kind in dict.fromkeys(one.quantization.type for one in components if one.quantization is not None):
+        package = KINDS[kind].package
+        if package is not None and not _is_there(package):
+            raise UnsupportedModelError(
+                f"'quantization: {kind}' needs {package}, which is not installed",
+                hint="pip install 'mcnb[quantization]'; 'quantization: int4' needs nothing more",
+            )
     if any(component.peft_adapters for component in components) and not _is_there("peft"):
         raise UnsupportedModelError(
             "'peft_adapters' needs peft, which is not installed", hint="pip install 'mcnb[adapters]'"

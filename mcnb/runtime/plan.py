@@ -128,14 +128,17 @@ def _step(document: Document, job: ComponentJob | ForEachJob) -> Step:
 
 
 def _spec(component: Component, folder: Path) -> ModelSpec:
-    precision = component.precision if component.quantization is None else component.quantization.type
+    asked = component.quantization
+    said = None if component.precision == "auto" else component.precision
     return ModelSpec(
         component.model,
         folder,
         component.device,
-        precision,
+        component.precision if asked is None else asked.type,
         component.allow_pickle,
         component.driver,
         component.options or EngineOptions(),
         component.peft_adapters,
+        None if asked is None else asked.compute_dtype or said,
+        asked is not None and asked.double_quant,
     )

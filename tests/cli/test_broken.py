@@ -204,7 +204,11 @@ RUNS: dict[str, tuple[dict[str, Any], int, str]] = {
         "min_output_length 9 is more than max_output_length 3",
     ),
     "an output of another type": ({"output": "${result as integer}"}, 2, "result: expected an integer, got"),
-    "a task that is not supported": ({"quantization": "int4"}, 1, "'quantization: int4' is not supported yet"),
+    "a task that is not supported": (
+        {"quantization": {"type": "int4", "double_quant": True}},
+        1,
+        "'quantization: int4 with double_quant' is not supported yet",
+    ),
     "a device that is not there": ({"device": "cuda:7"}, 1, "device 'cuda:7', which this machine does not have"),
     "several equal sequences": ({"num_return_sequences": 2, "params": {"do_sample": False}}, 2, "num_return_sequences"),
 }

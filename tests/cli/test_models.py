@@ -138,7 +138,7 @@ def test_estimating(command: Command, hub: StandInHub) -> None:
     assert first.startswith(f"{SMALL}: ")
     assert first.endswith(" parameters; keys and values of 8 texts of 100 tokens")
     assert head.split() == ["dtype", "weights", "keys/values", "activations", "total", "free", "fits"]
-    assert [row.split()[0] for row in rows] == ["float32", "bfloat16", "int8"]
+    assert [row.split()[0] for row in rows] == ["float32", "bfloat16", "int8", "int4", "nf4"]
     assert {row.split()[-1] for row in rows} == {"yes"}
     assert last.startswith("free memory of ")
     assert not [request for request in hub.requests if request.path.endswith((".safetensors", ".bin"))]

@@ -123,8 +123,8 @@ def test_the_figures_of_its_page(name: str, tmp_path: Path, monkeypatch: pytest.
     assert f"`{repository}`" in page
     assert facts["parameters"] == f"{sizes.parameters:,}"
     assert facts["context"].startswith(f"{sizes.context:,} tokens")
-    rows = re.findall(r"^\| (float32|bfloat16|int8) \| ([\d,]+) \| (.*) \|$", page, re.MULTILINE)
-    assert len(rows) >= 3
+    rows = re.findall(r"^\| (float32|bfloat16|int8|int4|nf4) \| ([\d,]+) \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) >= len(estimating.OFFERED)
     computed = {
         (one.dtype, f"{one.context:,}"): " | ".join(
             map(bytes_text, (one.weights, one.cache, one.activations, one.total))

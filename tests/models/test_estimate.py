@@ -16,9 +16,10 @@ from mcnb.errors import ModelDamagedError, UnsafeModelError, UnsupportedModelErr
 from mcnb.models import estimate as estimating
 from mcnb.models import packing
 from mcnb.models.engine.slabs import ROOMS
-from mcnb.models.estimate import FIXED_OVERHEAD, config_folder, estimate
+from mcnb.models.estimate import FIXED_OVERHEAD, OFFERED, config_folder, estimate
 from mcnb.models.packing import packed_bytes
-from mcnb.models.sizes import cache_values
+from mcnb.models.sizes import cache_values, sizes_of
+from mcnb.models.snapshot import Snapshot
 from tests.support.hub import StandInHub
 from tests.support.tiny_models import broken
 
@@ -40,7 +41,8 @@ def test_weights_are_counted_exactly(name: str, folders: Folders, packs: bool) -
     model = load_folder(folders(name))
     if packs and not packed_bytes(model.model):
         pytest.skip("torch has no packed matrices here")
-    found = dict(zip(("float32", "bfloat16", "int8"), estimate(name, folders(name), 64), strict=True))
+    found = {one.dtype: one for one in estimate(name, folders(name), 64)}
+    assert tuple(found) == OFFERED
     assert found["float32"].weights == model.memory
     if not packs:
         count = sum(parameter.numel() for parameter in model.model.parameters())
@@ -54,10 +56,26 @@ def test_weights_are_counted_exactly(name: str, folders: Folders, packs: bool) -
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_matrices_of_int8_take_one_byte_each(name: str, folders: Folders) -> None:
-    _, half, small = estimate(name, folders(name), 64)
-    assert (half.dtype, small.dtype) == ("bfloat16", "int8")
+    _, half, small, *smaller = estimate(name, folders(name), 64)
+    assert [one.dtype for one in (half, small, *smaller)] == ["bfloat16", "int8", "int4", "nf4"]
     assert half.weights / 2 < small.weights < half.weights
     assert small.cache == half.cache
+    assert smaller[1].weights < smaller[0].weights < small.weights
+
+
+def test_what_cannot_be_divided_counts_as_it_is(folders: Folders, tmp_path: Path) -> None:
+    config = json.loads((folders("llama") / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"intermediate_size": 80}))
+    sizes = sizes_of(Snapshot("llama", "local", tmp_path))
+    odd = config["num_hidden_layers"] * 3 * 80 * config["hidden_size"]
+    assert sizes.uneven == odd
+    found = {one.dtype: one.weights for one in estimate("llama", tmp_path)}
+    assert found["bfloat16"] - found["int4"] == (sizes.matrices - odd) * (2 - 0.5 - 4 / 32)
+
+
+def test_a_gpu_is_offered_what_it_can_do(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimating, "choose_device", lambda device: "cuda:0")
+    assert [one.dtype for one in estimate("llama", folders("llama"))] == ["float32", "bfloat16"]
 
 
 def test_every_row_has_keys_and_values_of_its_own(folders: Folders) -> None:
@@ -68,7 +86,7 @@ def test_every_row_has_keys_and_values_of_its_own(folders: Folders) -> None:
 
 
 def test_files_that_are_converted_or_packed_count_while_they_are(folders: Folders, packs: bool) -> None:
-    same, converted, _ = estimate("llama", folders("llama"))
+    same, converted, *_ = estimate("llama", folders("llama"))
     size = (folders("llama") / "model.safetensors").stat().st_size
     assert same.source == (size if packs else 0)
     assert converted.source == size

@@ -187,7 +187,7 @@ def test_an_architecture_that_says_something_else_keeps_its_weights(
     monkeypatch.setenv("MCNB_HOME", str(tmp_path))
     pretend(True)
     found = iter([torch.tensor([0.2, 0.8]), torch.tensor([0.3, 0.7])])
-    monkeypatch.setattr(packing, "_probabilities", lambda model: next(found))
+    monkeypatch.setattr(packing, "probabilities", lambda model: next(found))
     loaded = load_folder(folders("llama"), "float32")
     assert packed_bytes(loaded.model) == 0
 

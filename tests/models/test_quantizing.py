@@ -1,4 +1,4 @@
-"""Weights in eight bits."""
+"""Weights in eight bits; what holds for all kinds of quantized weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from mcnb.errors import UnsupportedModelError
 from mcnb.models.engine.fitness import forward_for
 from mcnb.models.hardware import choose
-from mcnb.models.quantizing import quantize
+from mcnb.models.quantizing import KINDS, quantize
 
 from .calls import Reports, load_folder
 from .conftest import CAUSAL, ENCODER_DECODER
@@ -48,7 +48,7 @@ def test_a_matrix_says_nearly_the_same_in_eight_bits(bias: bool) -> None:
     given = torch.randn(7, 80).to(torch.bfloat16)
     with torch.inference_mode():
         before = holder.inner(given).float()
-        quantize(holder, "it", nothing)
+        quantize(holder, "it", "int8", nothing)
         after = holder.inner(given).float()
     assert holder.inner.weight.dtype == torch.int8
     error = (after - before).norm() / before.norm()
@@ -57,7 +57,7 @@ def test_a_matrix_says_nearly_the_same_in_eight_bits(bias: bool) -> None:
 
 def test_a_row_comes_out_the_same_in_any_company() -> None:
     holder = matrix()
-    quantize(holder, "it", nothing)
+    quantize(holder, "it", "int8", nothing)
     given = torch.randn(512, 80).to(torch.bfloat16)
     with torch.inference_mode():
         together = holder.inner(given[None])[0]
@@ -69,7 +69,7 @@ def test_rows_of_zeros_stay_zeros() -> None:
     holder = matrix(bias=False)
     with torch.no_grad():
         holder.inner.weight[3] = 0
-    quantize(holder, "it", nothing)
+    quantize(holder, "it", "int8", nothing)
     with torch.inference_mode():
         found = holder.inner(torch.ones(2, 80, dtype=torch.bfloat16))
     assert torch.isfinite(found).all()
@@ -103,15 +103,29 @@ def test_progress_is_told(folders: Folders) -> None:
     assert last.done == last.total > 0
 
 
-def test_a_model_without_matrices_is_refused() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_without_matrices_is_refused(kind: str) -> None:
     holder = matrix()
     del holder.inner
     with pytest.raises(UnsupportedModelError, match="no matrices"):
-        quantize(holder, "it", nothing)
+        quantize(holder, "it", kind, nothing)
 
 
-def test_other_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_of_experts_is_refused_by_name(kind: str) -> None:
+    holder = matrix(rows=96, columns=64)
+    holder.experts = torch.nn.Parameter(torch.zeros(8, 96, 64, dtype=torch.bfloat16))
+    with pytest.raises(
+        UnsupportedModelError, match=f"it: 'quantization: {kind}' would make 11% of its layers' weights"
+    ):
+        quantize(holder, "it", kind, nothing)
+    assert type(holder.inner).__name__ == "Linear", "nothing was changed"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_devices_are_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    with pytest.raises(UnsupportedModelError, match=r"int8' is not supported on cuda:0 yet"):
-        choose("auto", "int8", "bfloat16")
-    assert choose("cpu", "int8", "bfloat16").computes_in == "bfloat16"
+    with pytest.raises(UnsupportedModelError, match=f"{kind}' is not supported on cuda:0 yet") as caught:
+        choose("auto", kind, "bfloat16")
+    assert "device: cpu" in str(caught.value.hint)
+    assert choose("cpu", kind, "bfloat16").computes_in == "bfloat16"

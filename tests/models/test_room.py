@@ -64,11 +64,11 @@ def wanted(repository: str) -> ModelSpec:
 def test_thirty_billion_weights_are_refused_before_any_download(
     cache: ModelCache, large: StandInHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room_module, "free_memory", lambda _: 21_300_000_000)
+    monkeypatch.setattr(room_module, "free_memory", lambda _: 12_300_000_000)
     with pytest.raises(OutOfMemoryError) as caught:
         ready(cache, wanted(LARGE_NAME))
     assert "someone/large needs 66.0 GB in bfloat16 (weights 65.1 GB, 512 tokens 0.8 GB" in caught.value.message
-    assert caught.value.message.endswith("and cpu has 21.3 GB free")
+    assert caught.value.message.endswith("and cpu has 12.3 GB free")
     assert "close other programs, or choose a smaller model" in str(caught.value.hint)
     assert [request.path for request in large.requests if request.path.endswith("/config.json")]
     assert fetched_weights(large) == []
@@ -126,13 +126,14 @@ def _estimate(name: str, dtype: str, weights: int) -> Estimate:
     [
         (7, "'precision: bfloat16' would fit (6.2 GB)"),
         (4, "'quantization: int8' would fit (3.4 GB)"),
+        (3, "'quantization: int4' would fit (2.4 GB)"),
         (2, "HuggingFaceTB/SmolLM2-360M-Instruct would fit (about 1.4 GB)"),
         (0, "close other programs, or choose a smaller model"),
     ],
 )
 def test_the_nearest_that_fits_is_told(free: int, said: str) -> None:
     name = "HuggingFaceTB/SmolLM3-3B"
-    sizes = [("float32", 12_300_000_000), ("bfloat16", 6_150_000_000), ("int8", 3_400_000_000)]
+    sizes = [("float32", 12_300_000_000), ("bfloat16", 6_150_000_000), ("int8", 3_400_000_000), ("int4", 2_400_000_000)]
     error = refusal([_estimate(name, dtype, size) for dtype, size in sizes], "cpu", free * 10**9)
     assert said in str(error.hint)
     other = refusal([_estimate("someone/else", "float32", 12_300_000_000)], "cpu", free * 10**9)

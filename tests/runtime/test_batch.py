@@ -109,7 +109,9 @@ def test_a_wrong_row_keeps_everything_from_starting(compose: Make, models: Model
 
 
 def test_what_cannot_run_is_refused(runtime: Runtime) -> None:
-    spec = {"component": {"model": "./nowhere", "text": "${input.prompt}", "quantization": "int4"}}
+    spec = {
+        "component": {"model": "./nowhere", "text": "${input.prompt}", "quantization": "int8", "precision": "float32"}
+    }
     with pytest.raises(NotSupportedError, match="quantization"):
         load(text=json.dumps(spec), runtime=runtime).batch(["a"])
 

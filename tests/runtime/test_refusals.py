@@ -14,7 +14,10 @@ COMPONENT: dict[str, Any] = {"id": "m", "model": "./nowhere", "text": "${input.p
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "'driver: vllm'": {**COMPONENT, "driver": "vllm"},
-    "'quantization: int4'": {**COMPONENT, "quantization": "int4"},
+    "'quantization: int8 with compute_dtype: float32'": {
+        **COMPONENT,
+        "quantization": {"type": "int8", "compute_dtype": "float32"},
+    },
 }
 
 

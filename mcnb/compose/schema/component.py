@@ -31,12 +31,12 @@ class Quantization(Part):
     """Weights in fewer bits."""
 
     type: Literal["int8", "int4", "fp4", "nf4"] = Field(
-        description="The kind. `int8` on a CPU works; the others are refused when a run asks for them."
+        description="The kind. They work on a CPU; `nf4` and `fp4` need the extra `mcnb[quantization]`."
     )
     compute_dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
-        default=None, description="What is computed in; `int8` computes in bfloat16."
+        default=None, description="What is computed in: bfloat16 where nothing is said, and always with `int8`."
     )
-    double_quant: bool = Field(default=False, description="Refused when a run asks for it.")
+    double_quant: bool = Field(default=False, description="Quantize the scales of `nf4` and `fp4`, too.")
 
 
 class PeftAdapter(Part):

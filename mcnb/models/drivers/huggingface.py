@@ -39,7 +39,9 @@ class HuggingFaceModel:
     def key(self) -> Hashable:
         """See ``Found``."""
         adapters = tuple((one.sha256, one.weight) for one in self.adapters)
-        return (self.snapshot.identity, self.placement.device, self.placement.dtype, adapters)
+        place = self.placement
+        how = (place.device, place.dtype, place.computes_in, place.double_quant)
+        return (self.snapshot.identity, *how, adapters)
 
     @property
     def device(self) -> str:
@@ -66,14 +68,15 @@ class HuggingFaceModel:
     def load(self, control: Control, report: Report) -> ModelOwner:
         """See ``Found``."""
         snapshot, placement, adapters = self.snapshot, self.placement, self.adapters
-        if not adapters:
-            return ModelOwner(load(snapshot, placement, control=control, report=report))
 
         def adapt(model: Any) -> Any:
             return add_adapters(model, snapshot.name, adapters, control)
 
-        loaded = load(snapshot, placement, control=control, report=report, adapt=adapt)
-        return ModelOwner(loaded, {"adapters": [one.to_dict() for one in adapters]})
+        loaded = load(snapshot, placement, control=control, report=report, adapt=adapt if adapters else None)
+        settings: dict[str, Any] = {"adapters": [one.to_dict() for one in adapters]} if adapters else {}
+        if loaded.quantized is not None:
+            settings["quantization"] = loaded.quantized.to_dict()
+        return ModelOwner(loaded, settings)
 
 
 class HuggingFace:
@@ -87,7 +90,13 @@ class HuggingFace:
         check_before_download(spec, control, loaded)
         snapshot = fetch(spec.source, spec.folder, allow_pickle=spec.allow_pickle, control=control, report=report)
         with paused():  # torch is imported here, by the first model
-            placement = choose(spec.device, spec.precision, _dtype(snapshot, snapshot.identity))
+            placement = choose(
+                spec.device,
+                spec.precision,
+                _dtype(snapshot, snapshot.identity),
+                spec.compute_dtype,
+                double_quant=spec.double_quant,
+            )
         adapters = find_adapters(spec.adapters, spec.folder, control=control, report=report)
         return HuggingFaceModel(snapshot, placement, adapters)
 

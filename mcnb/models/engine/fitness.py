@@ -62,7 +62,8 @@ def _key(loaded: LoadedModel) -> str:
 
     model, placement = loaded.model, loaded.placement
     config = hashlib.sha256(model.config.to_json_string(use_diff=False).encode()).hexdigest()[:16]
-    what = (type(model).__name__, config, placement.device, placement.dtype, transformers.__version__, _WAY)
+    how = placement.dtype if loaded.quantized is None else loaded.quantized.way
+    what = (type(model).__name__, config, placement.device, how, transformers.__version__, _WAY)
     return " ".join(map(str, what))
 
 

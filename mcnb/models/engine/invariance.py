@@ -64,12 +64,13 @@ def find_shapes(model: Any) -> Shapes | None:
 
 def knows_all_weights(model: Any) -> bool:
     """Whether all that multiplies is a matrix of a kind known here; experts and recurrences are not."""
-    known = {id(module.weight) for module in model.modules() if _is_matrix(module) or _looks_up(module)}
+    parts = (module for module in model.modules() if _is_matrix(module) or _looks_up(module))
+    known = {id(weight) for part in parts for weight in part.parameters()}
     return all(parameter.dim() < 2 or id(parameter) in known for parameter in model.parameters())
 
 
 def _is_matrix(module: Any) -> bool:
-    kinds = (*PLAIN, "Int8Linear", "PackedLinear")
+    kinds = (*PLAIN, "Int8Linear", "Int4Linear", "FourBitLinear", "PackedLinear")
     return type(module).__name__ in kinds and getattr(module, "weight", None) is not None
 
 
@@ -129,18 +130,27 @@ def _revealing(module: Any, rows: int) -> tuple[Any, Any]:
     import torch
 
     packed = type(module).__name__ == "PackedLinear"
-    made = module.plain() if packed else copy.deepcopy(module)
-    weight = weight_of(made).data
-    inputs = weight.shape[1]
+    like, group = getattr(module, "like", None), getattr(module, "group", 0)
+    made = module if like else module.plain() if packed else copy.deepcopy(module)
     generator = torch.Generator().manual_seed(0)
+    weight = weight_of(made).data
+    if like:
+        weight = torch.randn(weight.shape, generator=generator).clamp(-2, 2).to(weight.dtype)
+    inputs = weight.shape[1]
     places = torch.randperm(inputs, generator=generator).to(weight.device)
-    large, against = places[: inputs // 4], places[inputs // 4 : 2 * (inputs // 4)]
+    if group:  # all groups get the same scale: with others, what is to cancel would be rounded apart
+        weight[:, ::group], weight[:, 1::group] = -2, 2
+        places = places[places % group > 1]
+    quarter = len(places) // 4
+    large, against = places[:quarter], places[quarter : 2 * quarter]
     weight[:, against] = weight[:, large]
     width = weight.dtype if weight.is_floating_point() else made.scales.dtype
     given = torch.randn(rows, inputs, generator=generator)
     given[:, large.cpu()] *= 1000
     given = given.to(weight.device, width)
     given[:, against] = -given[:, large]
+    if like:
+        return like(weight), given
     return matrix(weight, made.bias, packed=True) if packed else made, given
 
 
