@@ -7,6 +7,7 @@
 ``snapshot``              a model's files, checked for completeness (``model_files`` reads them)
 ``hardware``              which device and dtype, by measured capability
 ``loading``               weights into memory, to a ``loaded`` model
+``quantizing/``           matrices in fewer bits; ``packing`` puts whole ones in order (``matrices``, ``probing``)
 ``cache``                 one copy for everybody in this process; a ``flight`` is work many wait for
 ``spec``, ``lease``       what a component asks for; what it is given
 ``resident``              what is told about a model in memory

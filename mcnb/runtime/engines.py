@@ -86,10 +86,10 @@ def check_installed(components: Iterable[Component]) -> None:
                     f"{what} {package}, which is not installed", hint=f"pip install 'mcnb[{driver.extra}]'"
                 )
     for kind in dict.fromkeys(one.quantization.type for one in components if one.quantization is not None):
-        package = KINDS[kind].package
-        if package is not None and not _is_there(package):
+        needed = KINDS[kind].package
+        if needed is not None and not _is_there(needed):
             raise UnsupportedModelError(
-                f"'quantization: {kind}' needs {package}, which is not installed",
+                f"'quantization: {kind}' needs {needed}, which is not installed",
                 hint="pip install 'mcnb[quantization]'; 'quantization: int4' needs nothing more",
             )
     if any(component.peft_adapters for component in components) and not _is_there("peft"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
 import mcnb
-from mcnb.models.packing import matrix
+from mcnb.models.packing import gains, matrix
 from mcnb.models.quantizing import KINDS as KINDS_OF_WEIGHTS
 from mcnb.models.quantizing import quantize
 
@@ -30,6 +31,9 @@ TOGETHER = 16
 LONG_PROMPT = 1000
 WINDOW = 512
 """Tokens of the text that are foretold from one another."""
+
+SIZE = (8192, 2048)
+ROWS = (2, 16, 512)
 
 TEXTS = ("README.md", "docs/server.md", "docs/engine.md", "CHANGELOG.md")
 ROOT = Path(__file__).parents[2]
@@ -55,6 +59,7 @@ async def measure(field: Field) -> Result:
             figures = f"{alone[name][-1]:.0f} and {together[name][-1]:.0f} tokens/s, {prompt[name][-1]:.2f} s"
             settings.say(f"  round {number + 1}, {name}: {figures}")
     columns = ["", "alone", f"{TOGETHER} runs", f"first token behind {LONG_PROMPT:,}", "weights", "perplexity", "error"]
+    columns += [f"{rows} rows" for rows in ROWS]
     result = Result("quantized", "`quantization` on the CPU", columns)
     for owner in next(iter(sides.values())).compose.runtime.cache.loaded():
         placement = owner.loaded.placement
@@ -62,13 +67,16 @@ async def measure(field: Field) -> Result:
         foretold = perplexity(owner.loaded)
         figures = [f"{median(alone[name]):.0f} tokens/s", f"{median(together[name]):.0f} tokens/s"]
         figures += [f"{median(prompt[name]):.2f} s", f"{owner.loaded.memory / 1e6:.0f} MB", f"{foretold:.2f}"]
-        result.rows.append([name, *figures, f"{error(placement):.1%}"])
+        times = [f"{took * 1e3:.2f} ms" for took in products(placement)]
+        result.rows.append([name, *figures, f"{error(placement):.1%}", *times])
         result.values.setdefault("perplexity", {})[name] = foretold
     result.notes = [
         f"Perplexity: of this project's own {', '.join(TEXTS)}, in pieces of {WINDOW} tokens; less is better.",
-        "This model's weights come from a file in which they were whole numbers of four bits already, in groups of 32 "
-        "as int4 has them: so its int4 is nearly as good as the whole model, and its nf4 and fp4 lose more than usual.",
+        "This model's weights come from a file in which they were whole numbers of four bits already, in groups of 32 as "
+        "int4 has them, so int4 gives them back: its perplexity says nothing of other models.",
         "Error: of the products with a matrix of normal random numbers, relative to float32.",
+        f"Rows: how long a product with a matrix of {SIZE[0]:,} x {SIZE[1]:,} takes, as models of some billion weights "
+        "have them; this one's are smaller.",
     ]
     result.values |= {"alone": alone, "together": together, "prompt": prompt}
     return result
@@ -94,6 +102,28 @@ def error(placement: Any) -> float:
         small = kept(weight.to(dtype), placement)
         found = small(given.to(dtype)).float()
     return float((found - right).norm() / right.norm())
+
+
+def products(placement: Any) -> list[float]:
+    """Return the seconds of a product with a large matrix, for each number of rows."""
+    import torch
+
+    dtype = getattr(torch, placement.computes_in)
+    packed = placement.dtype in ("float32", "bfloat16") and gains(placement.dtype)
+    found = []
+    with torch.inference_mode():
+        weights = [torch.randn(*SIZE).to(dtype) for _ in range(6)]  # more than the caches hold
+        matrices = [matrix(one, packed=True) if packed else kept(one, placement) for one in weights]
+        for rows in ROWS:
+            given = torch.randn(rows, SIZE[1]).to(dtype)
+            times = []
+            for _ in range(5):
+                started = time.perf_counter()
+                for one in matrices:
+                    one(given)
+                times.append((time.perf_counter() - started) / len(matrices))
+            found.append(median(times))
+    return found
 
 
 def kept(weight: Any, placement: Any) -> Any:
