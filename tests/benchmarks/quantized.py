@@ -72,8 +72,8 @@ async def measure(field: Field) -> Result:
         result.values.setdefault("perplexity", {})[name] = foretold
     result.notes = [
         f"Perplexity: of this project's own {', '.join(TEXTS)}, in pieces of {WINDOW} tokens; less is better.",
-        "This model's weights come from a file in which they were whole numbers of four bits already, in groups of 32 as "
-        "int4 has them, so int4 gives them back: its perplexity says nothing of other models.",
+        "This model's weights come from a file in which they were whole numbers of four bits already, in groups of 32 "
+        "as int4 has them, so int4 gives them back: its perplexity says nothing of other models.",
         "Error: of the products with a matrix of normal random numbers, relative to float32.",
         f"Rows: how long a product with a matrix of {SIZE[0]:,} x {SIZE[1]:,} takes, as models of some billion weights "
         "have them; this one's are smaller.",
