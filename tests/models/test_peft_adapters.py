@@ -96,6 +96,23 @@ def test_weights_are_sums(cache: ModelCache, folders: Folders, adapters: tuple[P
     held.release()
 
 
+@pytest.mark.parametrize("kind", ["int8", "int4", "nf4"])
+def test_they_are_quantized_with_the_model(
+    kind: str, cache: ModelCache, folders: Folders, adapters: tuple[Path, Path]
+) -> None:
+    model, words = folders("llama"), torch.tensor([[5, 6, 7, 8, 9]])
+    scores = []
+    for precision, pairs in ((kind, ()), (kind, [(adapters[0], 1.0)]), ("bfloat16", [(adapters[0], 1.0)])):
+        held = lease(cache, replace(adapted(model, *pairs), precision=precision))
+        with torch.inference_mode():
+            scores.append(held.owner.loaded.model(words).logits.float())  # type: ignore[attr-defined]
+        assert ("adapters" in held.owner.description.settings) == bool(pairs)
+        assert ("quantization" in held.owner.description.settings) == (precision == kind)
+        held.release()
+    without, quantized, whole = scores
+    assert (quantized - whole).norm() < 0.6 * (without - whole).norm(), "the adapter is in it"
+
+
 def test_a_record_names_them(cache: ModelCache, folders: Folders, adapters: tuple[Path, Path]) -> None:
     held = lease(cache, adapted(folders("llama"), (adapters[0], 0.5)))
     (told,) = held.owner.description.settings["adapters"]
