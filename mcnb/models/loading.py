@@ -95,7 +95,7 @@ def load(
     with weights_progress(progress, control):
         progress(0, 0)
         with in_our_words(snapshot, "tokenizer"):
-            tokenizer = _tokenizer(transformers, snapshot)
+            tokenizer = read_tokenizer(transformers, snapshot)
         with in_our_words(snapshot, "weights"):
             model = _model(family, config, snapshot, getattr(torch, placement.computes_in))
             control.check()
@@ -183,7 +183,14 @@ def model_class(transformers: Any, config: Any, snapshot: Snapshot) -> Any:
     )
 
 
-def _tokenizer(transformers: Any, snapshot: Snapshot) -> Any:
+def read_tokenizer(transformers: Any, snapshot: Snapshot) -> Any:
+    """Return a model's tokenizer.
+
+    Raises
+    ------
+    ModelDamagedError
+        When it knows no words.
+    """
     tokenizer = transformers.AutoTokenizer.from_pretrained(
         str(snapshot.folder), local_files_only=True, trust_remote_code=False
     )

@@ -106,6 +106,11 @@ class ModelOwner:
         """How many requests wait for their turn."""
         return self._queue.qsize() + self._engine.waiting
 
+    @property
+    def ended(self) -> bool:
+        """See ``Owner``."""
+        return False
+
     def parameters(self, user: Mapping[str, Any], document: Mapping[str, Any], seed: tuple[int, Origin]) -> Parameters:
         """Decide every generation parameter of a call; see ``parameters.resolve``."""
         return resolve(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from mcnb.compose.schema import Component
 from mcnb.errors import McnbError, NotSupportedError, UnsupportedModelError
-from mcnb.models.drivers import DRIVERS, driver_named
+from mcnb.models.drivers import driver_named
 from mcnb.models.quantizing import KINDS
 from mcnb.runtime.wording import part_name
 
@@ -16,22 +16,18 @@ NOT_YET = "remove it, or wait for a version of mcnb that runs it"
 
 _QUANTIZED = "int8 computes in bfloat16 alone, and double_quant is a setting of nf4 and fp4; change it or leave it out"
 
-_INSTEAD = {"vllm": "start vLLM's own server, and name it with 'driver: openai' and 'options: {base_url: ...}'"}
-"""What does the same, for engines that are not here."""
+_CHOOSES_PRECISION = ("vllm",)
+"""Engines beside transformers that the document may tell a precision."""
 
 
 def unsupported(component: Component) -> McnbError | None:
     """Return what to tell about a component that this version cannot run; None where it can."""
     where, driver = part_name("component", component.id), component.driver
-    if driver not in DRIVERS:
-        return NotSupportedError(
-            f"{where}: 'driver: {driver}' is not supported yet", hint=_INSTEAD.get(driver, NOT_YET)
-        )
     if driver != "huggingface":
         asked = {
             "task: text-to-text": getattr(component, "task", "") == "text-to-text",
             "quantization": component.quantization is not None,
-            f"precision: {component.precision}": component.precision != "auto",
+            f"precision: {component.precision}": component.precision != "auto" and driver not in _CHOOSES_PRECISION,
             "peft_adapters": bool(component.peft_adapters),
         }
         name = next((name for name, used in asked.items() if used), None)

@@ -198,7 +198,7 @@ def test_what_is_refused(
 
 
 def test_what_this_version_cannot_run(shell: Shell) -> None:
-    shell.good("%%compose load\ncomponent: {model: a/b, driver: vllm, text: hello}\n")
+    shell.good("%%compose load\ncomponent: {model: a/b, quantization: int4, text: hello}\n")
     assert isinstance(shell.error("%compose run"), NotSupportedError)
 
 

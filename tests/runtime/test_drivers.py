@@ -103,7 +103,7 @@ def test_a_file_runs_and_repeats(runtime: Runtime, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*-safetensors"))  # the file is used as it is
 
 
-@pytest.mark.parametrize(("driver", "package"), [("llamacpp", "llama_cpp"), ("openai", "httpx")])
+@pytest.mark.parametrize(("driver", "package"), [("llamacpp", "llama_cpp"), ("openai", "httpx"), ("vllm", "vllm")])
 def test_an_engine_that_is_not_installed_says_how(
     runtime: Runtime, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch, driver: str, package: str
 ) -> None:

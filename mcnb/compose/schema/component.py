@@ -62,7 +62,7 @@ class Component(Part):
     description: str | None = Field(default=None, description="What it is for.")
     default: bool = Field(default=False, description="The one that is called when a job names none.")
     driver: Literal["huggingface", "llamacpp", "openai", "vllm"] = Field(
-        default="huggingface", description="What computes. `vllm` is refused when a run asks for it."
+        default="huggingface", description="What computes."
     )
     options: EngineOptions | None = Field(default=None, description="Settings of the engine that `driver` names.")
     model: ModelSource = Field(

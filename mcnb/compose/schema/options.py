@@ -17,7 +17,15 @@ OPTIONS_OF = {
     "huggingface": (),
     "llamacpp": ("n_ctx", "n_batch", "n_threads", "n_gpu_layers", "verbose"),
     "openai": ("base_url", "api_key", "model", "timeout", "extensions"),
-    "vllm": ("tensor_parallel_size", "pipeline_parallel_size", "max_model_len", "gpu_memory_utilization"),
+    "vllm": (
+        "tensor_parallel_size",
+        "pipeline_parallel_size",
+        "max_model_len",
+        "gpu_memory_utilization",
+        "max_num_seqs",
+        "enforce_eager",
+        "verbose",
+    ),
 }
 """Which engine knows which of them."""
 
@@ -37,7 +45,7 @@ class EngineOptions(Part):
     n_gpu_layers: Annotated[int | None, Field(ge=-1, le=10_000), IS_INTEGER] = Field(
         default=None, description="llamacpp: layers on the GPU; -1 means all."
     )
-    verbose: bool = Field(default=False, description="llamacpp: show what llama.cpp itself says.")
+    verbose: bool = Field(default=False, description="llamacpp, vllm: show what the engine itself says.")
     base_url: Annotated[str, Field(max_length=2048), Form(_URL, "the address of a server", _URL_HINT)] | None = Field(
         default=None, description="openai: where the server is, usually with /v1 at the end."
     )
@@ -55,14 +63,22 @@ class EngineOptions(Part):
         description="openai: send parameters that servers of open models know and OpenAI's own API refuses (top_k...).",
     )
     tensor_parallel_size: Annotated[int | None, Field(ge=1), IS_INTEGER] = Field(
-        default=None, description="vllm: GPUs that share each layer."
+        default=None, description="vllm: GPUs (on a CPU, groups of cores) that share each layer."
     )
     pipeline_parallel_size: Annotated[int | None, Field(ge=1), IS_INTEGER] = Field(
-        default=None, description="vllm: GPUs that have some layers each."
+        default=None, description="vllm: GPUs (on a CPU, groups of cores) that have some layers each."
     )
     max_model_len: Annotated[int | None, Field(ge=1), IS_INTEGER] = Field(
         default=None, description="vllm: tokens of prompt and output together."
     )
     gpu_memory_utilization: Annotated[float | None, Field(gt=0, le=1)] = Field(
-        default=None, description="vllm: the part of a GPU's memory that it may use."
+        default=None,
+        description="vllm: the part of each GPU's memory that it may use, 0.9 by default; on a CPU, of the free memory "
+        "for keys and values.",
+    )
+    max_num_seqs: Annotated[int | None, Field(ge=1, le=65_536), IS_INTEGER] = Field(
+        default=None, description="vllm: texts that are computed at once; more of them wait."
+    )
+    enforce_eager: bool | None = Field(
+        default=None, description="vllm: compile nothing: starts sooner and computes slower. By default on a CPU."
     )

@@ -11,8 +11,8 @@ from mcnb.models.drivers.contract import Driver
 
 __all__ = ["DRIVERS", "driver_named"]
 
-DRIVERS = ("huggingface", "llamacpp", "openai")
-"""Those that there are; a document may name others that this version refuses."""
+DRIVERS = ("huggingface", "llamacpp", "openai", "vllm")
+"""Those that there are."""
 
 
 def driver_named(name: str) -> Driver:

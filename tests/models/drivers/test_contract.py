@@ -83,8 +83,16 @@ def test_several_at_once_are_as_if_alone(subject: Subject) -> None:
     prompts = [f"{PROMPT} {word}" for word in ("dog", "king", "ship", "tree", "stone")]
     alone = [ask(subject, prompt, seed=at).result().texts for at, prompt in enumerate(prompts)]
     together = [ask(subject, prompt, seed=at) for at, prompt in enumerate(prompts)]
-    assert [one.result().texts for one in together] == alone
+    texts = [one.result().texts for one in together]
     assert all(one.result().texts == ["".join(one.pieces)] for one in together)
+    if subject.driver == "vllm":  # the last bits of its products depend on how many rows they have: that is told
+        assert not any(one.result().batch_invariant for one in together)
+    else:
+        assert texts == alone
+
+
+def test_what_was_computed_alone_says_so(subject: Subject) -> None:
+    assert ask(subject).result().batch_invariant is (subject.driver != "openai")
 
 
 def test_several_sequences_differ_and_the_first_one_streams(subject: Subject) -> None:

@@ -124,10 +124,10 @@ async def test_what_cannot_be_run_is_refused_before_the_row(place: Place) -> Non
 @in_loop
 async def test_parts_that_are_only_validated_are_refused_before_the_row(place: Place) -> None:
     document = writer("./nowhere")
-    document["component"]["driver"] = "vllm"
+    document["component"]["quantization"] = "int4"
     place.write(document)
     async with place.server() as bench:
-        with pytest.raises(NotSupportedError, match="vllm"):
+        with pytest.raises(NotSupportedError, match="quantization: int4"):
             await bench.keeper.submit(RunRequest(input=ASK))
         assert await bench.keeper.list() == []
 

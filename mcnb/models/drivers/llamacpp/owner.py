@@ -88,6 +88,11 @@ class LlamaModel:
         """See ``Owner``."""
         return self._turns.waiting
 
+    @property
+    def ended(self) -> bool:
+        """See ``Owner``."""
+        return False
+
     def parameters(self, user: Mapping[str, Any], document: Mapping[str, Any], seed: tuple[int, Origin]) -> Parameters:
         """See ``Owner``."""
         found = resolve(user, document, None, encoder_decoder=False, seed=seed)

@@ -105,6 +105,11 @@ class ServedModel:
         """How many generations wait to be sent."""
         return len(self._waiting)
 
+    @property
+    def ended(self) -> bool:
+        """See ``Owner``."""
+        return False
+
     def parameters(self, user: Mapping[str, Any], document: Mapping[str, Any], seed: tuple[int, Origin]) -> Parameters:
         """See ``Owner``."""
         return parameters_for(user, document, seed, extensions=self._extensions)
