@@ -14,6 +14,8 @@ import sys
 import time
 from typing import Any
 
+from mcnb.models.drivers.vllm.process import READY as STARTED
+
 BEHAVIOUR = "MCNB_TEST_ENGINE"
 
 READY = {
@@ -68,6 +70,7 @@ def main() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "hang":
         time.sleep(600)
+    note(f"{STARTED}\n")
     say(ready={**READY, "max_model_len": engine["max_model_len"]})
     live = set()
     for line in sys.stdin:

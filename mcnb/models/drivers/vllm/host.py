@@ -34,6 +34,8 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, TextIO
 
+from mcnb.models.drivers.vllm.process import READY
+
 LAST_WORK = 10.0
 """Seconds that the engine has to end in once nobody wants it any more."""
 
@@ -83,6 +85,8 @@ class Host:
             return
         watching = asyncio.create_task(self._watch())
         try:
+            sys.stderr.write(f"{READY}\n")
+            sys.stderr.flush()
             self.say(ready=_about(self._llm))
             while (order := await self._orders.get()) is not None and "stop" not in order:
                 self._do(order)

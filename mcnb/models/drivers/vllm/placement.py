@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 from mcnb.errors import OutOfMemoryError, UnsupportedModelError
@@ -152,7 +154,7 @@ class Placement:
         """Return the bytes that have to be free: on the machine, or on each GPU."""
         weights = snapshot.size
         if "quantization_config" not in snapshot.config:
-            weights = weights * _WIDTHS[self.dtype] // _WIDTHS[stored_dtype(snapshot)]
+            weights = weights * _WIDTHS[self.dtype] // _WIDTHS[_facts(snapshot, snapshot.identity).dtype]
         if self.device == "cpu":
             return weights + self.least + PROCESSES + (self.processes - 1) * _WORKER
         return max(weights // self.processes, int((self.share or SHARE) * _total_memory(self.device)))
@@ -170,14 +172,13 @@ def place(spec: ModelSpec, snapshot: Snapshot) -> Placement:
     options = spec.options
     tensor, pipeline = options.tensor_parallel_size or 1, options.pipeline_parallel_size or 1
     device = _device(spec, tensor * pipeline)
-    config = _config(snapshot)
-    if config.is_encoder_decoder:
+    facts = _facts(snapshot, snapshot.identity)
+    if facts.is_encoder_decoder:
         raise UnsupportedModelError(
             f"{snapshot.name} is an encoder-decoder model, and vLLM runs models that continue a text",
             hint="use 'driver: huggingface'",
         )
-    trained = find_context_length(_Configured(config), None)
-    asked = options.max_model_len
+    trained, asked = facts.context_length, options.max_model_len
     if asked is not None and trained is not None and asked > trained:
         raise UnsupportedModelError(
             f"{snapshot.name} was trained for {trained:,} tokens, and 'max_model_len' asks for {asked:,}",
@@ -185,7 +186,7 @@ def place(spec: ModelSpec, snapshot: Snapshot) -> Placement:
         )
     on_cpu = device == "cpu"
     context = asked or (min(trained or LONGEST_CONTEXT, LONGEST_CONTEXT) if on_cpu else None)
-    dtype, reason = _dtype(spec, snapshot, device)
+    dtype, reason = _dtype(spec, facts.dtype, device)
     return Placement(
         device=device,
         dtype=dtype,
@@ -193,7 +194,7 @@ def place(spec: ModelSpec, snapshot: Snapshot) -> Placement:
         tensor_parallel=tensor,
         pipeline_parallel=pipeline,
         context_length=context,
-        per_token=cache_values(config) * _WIDTHS[dtype],
+        per_token=facts.cached * _WIDTHS[dtype],
         share=options.gpu_memory_utilization,
         max_num_seqs=options.max_num_seqs,
         eager=on_cpu if options.enforce_eager is None else options.enforce_eager,
@@ -201,17 +202,24 @@ def place(spec: ModelSpec, snapshot: Snapshot) -> Placement:
     )
 
 
-class _Configured:
-    """A model that is a config alone."""
+@dataclass(frozen=True)
+class _Facts:
+    """What a model's files say: whether it has an encoder, its context, numbers cached of a token, its dtype."""
 
-    def __init__(self, config: Any) -> None:
-        self.config = config
+    is_encoder_decoder: bool
+    context_length: int | None
+    cached: int
+    dtype: str
 
 
-def _config(snapshot: Snapshot) -> Any:
+@lru_cache(maxsize=64)
+def _facts(snapshot: Snapshot, state: Hashable) -> _Facts:
+    """Look once for each state of the files: every run asks."""
     transformers = import_transformers()
     with in_our_words(snapshot, CONFIG):
-        return read_config(transformers, snapshot)
+        config = read_config(transformers, snapshot)
+    context = find_context_length(SimpleNamespace(config=config), None)
+    return _Facts(bool(config.is_encoder_decoder), context, cache_values(config), stored_dtype(snapshot))
 
 
 def _device(spec: ModelSpec, processes: int) -> str:
@@ -233,10 +241,10 @@ def _device(spec: ModelSpec, processes: int) -> str:
     return found
 
 
-def _dtype(spec: ModelSpec, snapshot: Snapshot, device: str) -> tuple[str, str]:
+def _dtype(spec: ModelSpec, stored: str, device: str) -> tuple[str, str]:
     if device == "cpu" and spec.precision == "auto":
-        return stored_dtype(snapshot), "as stored"  # what vLLM is fast in was not measured as for our own engine
-    found = choose(device, spec.precision, stored_dtype(snapshot))
+        return stored, "as stored"  # what vLLM is fast in was not measured as for our own engine
+    found = choose(device, spec.precision, stored)
     return found.dtype, found.reason
 
 

@@ -20,6 +20,9 @@ from typing import IO, Any, cast
 
 HOST = "mcnb.models.drivers.vllm.host"
 
+READY = "mcnb: the engine is ready"
+"""The line that follows all that vLLM says while it starts: what it says comes another way than answers."""
+
 END = 15.0
 """Seconds that the engine has to end in by itself."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
 from queue import SimpleQueue
 from typing import Any
@@ -15,7 +16,7 @@ from mcnb.models.control import Control
 from mcnb.models.drivers.contract import Description
 from mcnb.models.drivers.vllm.owner import RemoteModel, VllmModel
 from mcnb.models.drivers.vllm.placement import Placement
-from mcnb.models.drivers.vllm.process import EngineProcess
+from mcnb.models.drivers.vllm.process import END, READY, EngineProcess
 from mcnb.models.drivers.vllm.refusals import did_not_start
 from mcnb.models.hardware import Placement as Device
 from mcnb.models.loading import in_our_words, read_tokenizer
@@ -51,12 +52,14 @@ def started(snapshot: Snapshot, placement: Placement, *, control: Control, repor
     tell(Progress("load", snapshot.name, 0, 0, "weight files"))
     cache = placement.cache(snapshot.name)
     answers: SimpleQueue[Any] = SimpleQueue()
-    hearing = _Hearing(snapshot.name, answers, shown=placement.verbose)
+    hearing = _Hearing(snapshot.name, tell, shown=placement.verbose)
     process = EngineProcess(placement.arguments(snapshot, cache), placement.environment, answers, hearing.take)
     try:
         with control.calling(process.kill):
             model = _reader(snapshot, placement, control)
-            about = _about(process, answers, snapshot.name, placement, tell, control)
+            about = _about(process, answers, snapshot.name, placement, control)
+            hearing.all.wait(END)
+            control.check()
         model.context_length = about["max_model_len"]
         model.load_seconds = time.perf_counter() - begun
         description = _description(snapshot, placement, about, hearing.threads, cache, model.load_seconds)
@@ -78,19 +81,24 @@ def started(snapshot: Snapshot, placement: Placement, *, control: Control, repor
 class _Hearing:
     """Listens to what vLLM says, in a thread of its own."""
 
-    def __init__(self, name: str, answers: SimpleQueue[Any], *, shown: bool) -> None:
+    def __init__(self, name: str, tell: Report, *, shown: bool) -> None:
         self._name = name
-        self._answers = answers
+        self._tell = tell
         self._shown = shown
         self.threads = 0
+        self.all = threading.Event()
+        """Set once all that was said of the start is heard."""
 
     def take(self, line: str) -> None:
+        if line == READY:
+            self.all.set()
+            return
         if self._shown:
             sys.stderr.write(f"{line}\n")
         if found := _SHARDS.search(line):
-            self._answers.put(Progress("load", self._name, int(found[1]), int(found[2]), "weight files"))
+            self._tell(Progress("load", self._name, int(found[1]), int(found[2]), "weight files"))
         elif found := _CAPTURED.search(line):
-            self._answers.put(Progress("load", self._name, int(found[1]), int(found[2]), "graphs captured"))
+            self._tell(Progress("load", self._name, int(found[1]), int(found[2]), "graphs captured"))
         elif found := _THREADS.search(line):
             self.threads += len(found[1].split(","))
 
@@ -100,16 +108,13 @@ def _about(
     answers: SimpleQueue[Any],
     name: str,
     placement: Placement,
-    tell: Report,
     control: Control,
 ) -> dict[str, Any]:
     """Wait until the engine is ready; return what it says of itself."""
     while True:
         answer = answers.get()
         control.check()
-        if isinstance(answer, Progress):
-            tell(answer)
-        elif "platform" in answer:
+        if "platform" in answer:
             _check_platform(answer["platform"], placement.device.partition(":")[0])
         elif "ready" in answer:
             found: dict[str, Any] = answer["ready"]
