@@ -30,7 +30,7 @@ from mcnb.models.progress import Progress, no_report
 from mcnb.models.spec import ModelSpec
 
 from .scripted_engine import BEHAVIOUR
-from .subjects import PATIENCE, Subject, ask, local, spec_of
+from .subjects import PATIENCE, Asked, Subject, ask, local, spec_of
 
 Found = Callable[..., Any]
 
@@ -250,16 +250,27 @@ def test_a_cancel_ends_a_start(
     assert cache.residents() == []
 
 
-def test_the_rest_waits_here_in_its_order(opened: Open) -> None:
+def under_way(subject: Subject, **user: Any) -> Asked:
+    """Ask for a text, and wait for the beginning of it."""
+    begun = threading.Event()
+    asked = ask(subject, on_text=lambda text, tokens: begun.set(), **user)
+    assert begun.wait(PATIENCE)
+    return asked
+
+
+def test_what_it_cannot_compute_at_once_waits_here(opened: Open) -> None:
     subject = opened("wait")
-    running = [ask(subject) for _ in range(2)]
-    last = ask(subject)
-    assert last.generation.future.running() is False
+    running = [under_way(subject) for _ in range(2)]
+    begun = threading.Event()
+    last = ask(subject, on_text=lambda text, tokens: begun.set())
+    assert subject.owner.waiting == 1
     for one in running:
         one.control.cancel()
         with pytest.raises(RunCancelledError):
             one.result()
         assert one.generation.result.finish_reasons == ["cancelled"]
+        assert 0 < one.generation.result.output_tokens <= 3
+    assert begun.wait(PATIENCE)
     last.control.cancel()
     with pytest.raises(RunCancelledError):
         last.result()
@@ -283,7 +294,7 @@ def test_an_engine_that_dies_is_told_and_the_next_run_has_another(opened: Open, 
 
 def test_a_process_that_is_killed_is_told(opened: Open) -> None:
     subject = opened("wait")
-    asked, waiting = ask(subject, num_return_sequences=2, temperature=1.0), ask(subject)
+    asked, waiting = under_way(subject, num_return_sequences=2, temperature=1.0), ask(subject)
     os.killpg(engine_of(subject).pid, signal.SIGKILL)
     for one in (asked, waiting):
         with pytest.raises(ServerError, match="ended with status -9"):
