@@ -23,7 +23,7 @@ from mcnb.compose.schema import HuggingFaceSource
 from mcnb.errors import OutOfMemoryError
 from mcnb.models.control import Control
 from mcnb.models.drivers.vllm.owner import VllmModel
-from mcnb.models.drivers.vllm.placement import Placement, place
+from mcnb.models.drivers.vllm.placement import PROCESSES, Placement, place
 from mcnb.models.drivers.vllm.refusals import LESS
 from mcnb.models.drivers.vllm.starting import started
 from mcnb.models.progress import Report
@@ -69,7 +69,7 @@ class FoundForVllm:
         hint = f"lower 'gpu_memory_utilization' under 'options', or raise 'tensor_parallel_size'; {LESS}"
         return OutOfMemoryError(
             f"{self._snapshot.name} needs {self.needed() / 1e9:.1f} GB with vLLM"
-            f"{' on each GPU' if on_gpu else ', whose processes take 1.5 GB of it,'} and {self.device} has "
+            f"{' on each GPU' if on_gpu else f', whose processes take {PROCESSES / 1e9:.2g} GB of it,'} and {self.device} has "
             f"{free / 1e9:.1f} GB free",
             hint=hint if on_gpu else LESS,
         )

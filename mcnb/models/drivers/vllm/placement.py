@@ -28,10 +28,10 @@ CONTEXTS = 4
 SHARE = 0.9
 """The part of a GPU's memory that vLLM takes, where the document does not say."""
 
-PROCESSES = 1_500_000_000
-"""Bytes of vLLM's processes without a model on a CPU (measured: 1.6 GB with 4 of them, a part of it shared)."""
+PROCESSES = 1_750_000_000
+"""Bytes of vLLM's processes on a CPU, without weights, keys and values (measured: 1.75 GB, 0.7 GB of it the worker)."""
 
-_WORKER = 400_000_000
+_WORKER = 700_000_000
 """Bytes of each further one that computes."""
 
 _BLOCK = 128
