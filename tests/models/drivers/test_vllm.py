@@ -22,6 +22,7 @@ from mcnb.errors import (
     ServerError,
     UnsupportedModelError,
 )
+from mcnb.models import cache as cache_module
 from mcnb.models.cache import ModelCache
 from mcnb.models.control import Control
 from mcnb.models.drivers.vllm import DRIVER, placement, process
@@ -33,6 +34,7 @@ from .scripted_engine import BEHAVIOUR
 from .subjects import PATIENCE, Asked, Subject, ask, local, spec_of
 
 Found = Callable[..., Any]
+Open = Callable[..., Subject]
 
 LOG = """\
 Loading safetensors checkpoint shards: 100% Completed | 1/1 [00:00<00:00,  4.51it/s]
@@ -127,6 +129,14 @@ def test_on_a_cpu_a_bounded_part_of_the_memory_is_taken(find: Found, monkeypatch
         arguments(find(max_model_len=64, gpu_memory_utilization=0.1))
 
 
+def test_a_model_that_does_not_fit_is_refused_with_the_sums(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "free_memory", lambda device: 100_000)
+    with pytest.raises(
+        OutOfMemoryError, match=r"needs .* GB with vLLM \(1.75 GB for its processes\) and cpu has 0.0 GB"
+    ):
+        opened()
+
+
 def test_other_settings_make_another_model(find: Found) -> None:
     keys = {
         find(**options).key for options in ({}, {"max_model_len": 32}, {"max_num_seqs": 1}, {"precision": "bfloat16"})
@@ -171,8 +181,6 @@ def test_gpus_are_those_from_the_named_one_on(
 
 
 # --- the process that has the engine ----------------------------------------------------------------------------------
-
-Open = Callable[..., Subject]
 
 
 @pytest.fixture

@@ -65,14 +65,12 @@ class FoundForVllm:
 
     def refusal(self, free: int) -> OutOfMemoryError:
         """See ``Found``."""
-        on_gpu = self.device != "cpu"
+        needs = f"{self._snapshot.name} needs {self.needed() / 1e9:.1f} GB with vLLM"
+        has = f"{self.device} has {free / 1e9:.1f} GB free"
+        if self.device == "cpu":
+            return OutOfMemoryError(f"{needs} ({PROCESSES / 1e9:.2f} GB for its processes) and {has}", hint=LESS)
         hint = f"lower 'gpu_memory_utilization' under 'options', or raise 'tensor_parallel_size'; {LESS}"
-        return OutOfMemoryError(
-            f"{self._snapshot.name} needs {self.needed() / 1e9:.1f} GB with vLLM"
-            f"{' on each GPU' if on_gpu else f', whose processes take {PROCESSES / 1e9:.2g} GB of it,'} and {self.device} has "
-            f"{free / 1e9:.1f} GB free",
-            hint=hint if on_gpu else LESS,
-        )
+        return OutOfMemoryError(f"{needs} on each GPU and {has}", hint=hint)
 
     def load(self, control: Control, report: Report) -> VllmModel:
         """See ``Found``."""
