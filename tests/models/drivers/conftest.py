@@ -20,7 +20,7 @@ DRIVERS = (
     "huggingface",
     pytest.param("llamacpp", marks=pytest.mark.real_model),
     pytest.param("openai", marks=pytest.mark.real_model),
-    pytest.param("vllm", marks=pytest.mark.real_model),
+    pytest.param("vllm", marks=[pytest.mark.real_model, pytest.mark.skipif(find_spec("vllm") is None, reason=NO_VLLM)]),
 )
 
 
@@ -54,8 +54,6 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     if driver == "huggingface":
         spec = spec_of(driver, local(request.getfixturevalue("folders")("llama")))
     elif driver == "vllm":
-        if find_spec("vllm") is None:
-            pytest.skip(NO_VLLM)
         spec = spec_of(driver, local(request.getfixturevalue("smol_folder")), max_model_len=CONTEXT)
     elif driver == "llamacpp":
         spec = spec_of(driver, local(request.getfixturevalue("smol_file")), n_ctx=CONTEXT, n_batch=64, n_threads=1)
