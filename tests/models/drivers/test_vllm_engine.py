@@ -112,7 +112,7 @@ text = json.dumps({"component": {"driver": "vllm", "model": sys.argv[1], "text":
     "max_output_length": 400, "min_output_length": 400, "options": {"max_model_len": 512}}})
 compose = mcnb.load(text=text)
 run = compose.submit(prompt="Once upon a time")
-next(event for event in run.events() if event.kind == "token")
+next(event for event in run.events() if event.type == "token")
 print(json.dumps([one.pid for one in psutil.Process().children(recursive=True)]), flush=True)
 run.result()
 """
