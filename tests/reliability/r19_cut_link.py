@@ -1,7 +1,8 @@
 """R19: the link between two hosts of a Ray cluster is cut while a job runs: every key once, the same texts.
 
-``python -m tests.reliability.r19_cut_link [--rounds 1] [--seed N]``: two network namespaces, each with a node of one
-cluster and a worker; the command runs on the first. It needs root and ``ip`` of iproute2.
+``python -m tests.reliability.r19_cut_link [--rounds 3] [--seed N]``: two hosts, each with a node of one cluster and a
+worker; the command runs on the first. The cut is silent: Ray finds out by itself that nobody answers any more. It needs
+root and iproute2.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
-import signal
-import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from tests.support.hosts import Hosts
 
 from .batch_command import PATIENCE, BatchCommand, results_in
 from .promise import Figure, Task, command
@@ -32,14 +33,13 @@ async def measure(task: Task) -> Figure:
         job = BatchCommand(task.folder / f"job{number}", ROWS, task.random.randrange(2**32), tokens=40)
         whole = BatchCommand(task.folder / f"whole{number}", ROWS, job.seed, tokens=40)
         whole.finish()
-        with Hosts(task.folder / f"ray{number}") as hosts:
-            address = f"{hosts.addresses[0]}:{PORT}"
+        with Hosts() as hosts, cluster(hosts, job.folder) as address:
             with job.start(*WORKERS, "--address", address, before=hosts.inside(0)) as process:
                 job.wait_for(task.random.randint(ROWS // 10, ROWS // 3), process)
                 kept = task.folder / f"journal{number}"
                 os.link(job.journal, kept)
                 done, workers = job.done(), {line["worker"] for line in results_in(kept)}
-                hosts.cut()
+                hosts.cut(1)
                 cut = time.monotonic()
                 _, said = process.communicate(timeout=PATIENCE)
         if process.returncode:
@@ -53,88 +53,30 @@ async def measure(task: Task) -> Figure:
     return figure
 
 
-def cuts_here() -> bool:
-    """Whether this machine lets us make network namespaces."""
-    if shutil.which("ip") is None or os.geteuid() != 0:
-        return False
-    name = f"mcnb{secrets.token_hex(3)}"
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode == 0
-    if made:
-        _ip("netns", "del", name)
-    return made
+@contextlib.contextmanager
+def cluster(hosts: Hosts, folder: Path) -> Iterator[str]:
+    """Start a node of one cluster on each host, with one CPU and a token of their own, and give the cluster's address."""
+    from mcnb.batch.on_ray.cluster import imported
+
+    imported()
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    address = f"{hosts.addresses[0]}:{PORT}"
+    for host in range(len(hosts.addresses)):
+        place = ["--head", f"--port={PORT}", "--include-dashboard=false"] if host == 0 else [f"--address={address}"]
+        _start(hosts, host, folder / f"node{host}.log", place)
+    yield address
 
 
-class Hosts:
-    """Two hosts with a link between them and a node of one cluster on each."""
-
-    def __init__(self, folder: Path) -> None:
-        mark = secrets.token_hex(2)
-        self._names = [f"mcnb{mark}a", f"mcnb{mark}b"]
-        self.addresses = ["10.213.7.1", "10.213.7.2"]
-        self._folder = folder
-        self._nodes: list[subprocess.Popen[bytes]] = []
-        self._stack = contextlib.ExitStack()
-
-    def inside(self, host: int) -> list[str]:
-        """What to put before a command to run it on a host."""
-        return ["ip", "netns", "exec", self._names[host]]
-
-    def cut(self) -> None:
-        """Cut the link."""
-        _ip("-n", self._names[1], "link", "set", "veth0", "down")
-
-    def __enter__(self) -> Hosts:
-        from mcnb.batch.on_ray.cluster import imported
-
-        imported()
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
-        with contextlib.ExitStack() as stack:
-            for name in self._names:
-                _ip("netns", "add", name)
-                stack.callback(_ip, "netns", "del", name)
-                _ip("-n", name, "link", "set", "lo", "up")
-            one, other = self._names
-            _ip("link", "add", "veth0", "netns", one, "type", "veth", "peer", "name", "veth0", "netns", other)
-            for name, address in zip(self._names, self.addresses, strict=True):
-                _ip("-n", name, "addr", "add", f"{address}/24", "dev", "veth0")
-                _ip("-n", name, "link", "set", "veth0", "up")
-            stack.callback(self._end)
-            head = ["--head", f"--port={PORT}", "--include-dashboard=false"]
-            self._start(0, *head)
-            self._start(1, f"--address={self.addresses[0]}:{PORT}")
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def _start(self, host: int, *more: str) -> None:
-        line = [*self.inside(host), *RAY, "start", "--block", "--num-cpus=1", "--object-store-memory=157286400", *more]
-        said = self._folder.with_name(f"{self._folder.name}-{host}.log")
-        with said.open("wb") as file:
-            self._nodes.append(
-                subprocess.Popen([*line, f"--node-ip-address={self.addresses[host]}"], stdout=file, stderr=file)
-            )
-        limit = time.monotonic() + PATIENCE
-        while b"Ray runtime started" not in said.read_bytes():
-            assert self._nodes[-1].poll() is None, said.read_text()
-            assert time.monotonic() < limit, said.read_text()
-            time.sleep(0.2)
-
-    def _end(self) -> None:
-        """End every process of the two hosts, and no other one."""
-        for name in self._names:
-            found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=True).stdout
-            for pid in found.split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-        for node in self._nodes:
-            node.wait()
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
+def _start(hosts: Hosts, host: int, log: Path, place: list[str]) -> None:
+    line = [*RAY, "start", "--block", "--num-cpus=1", "--object-store-memory=157286400", *place]
+    with log.open("wb") as file:
+        node = hosts.start(host, [*line, f"--node-ip-address={hosts.addresses[host]}"], stdout=file, stderr=file)
+    limit = time.monotonic() + PATIENCE
+    while b"Ray runtime started" not in log.read_bytes():
+        assert node.poll() is None, log.read_text()
+        assert time.monotonic() < limit, log.read_text()
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":
