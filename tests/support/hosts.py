@@ -1,8 +1,8 @@
 """Hosts on one machine: network namespaces, joined by a switch whose links can be cut.
 
 A cut is silent: nothing arrives any more, either way, and no host is told, as when a cable is pulled two rooms away.
-Processes of a host share the machine's files, and see no network but that of the hosts. It needs root, and ``ip`` and
-``bridge`` of iproute2.
+Processes of a host see no network but that of the hosts; they share the machine's files, but for folders that each host
+is to have for itself. It needs root, and ``ip`` and ``bridge`` of iproute2.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 _DISABLED, _FORWARDING = "0", "3"
 """States of a port of a bridge."""
+
+_MOUNT = 'while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift; exec "$@"'
+"""What ``ip netns exec`` runs has mounts of its own already."""
 
 
 class Hosts:
@@ -28,6 +33,8 @@ class Hosts:
     ----------
     count : int
         How many.
+    own : sequence of Path
+        Folders that are empty at first on every host, and another one on each; they are made where they are missing.
 
     Attributes
     ----------
@@ -35,17 +42,23 @@ class Hosts:
         Of each; every host reaches them all, and itself at ``127.0.0.1``, too.
     """
 
-    def __init__(self, count: int = 2) -> None:
+    def __init__(self, count: int = 2, own: Sequence[Path] = ()) -> None:
         mark = secrets.token_hex(3)
         self.addresses = [f"10.213.7.{number + 1}" for number in range(count)]
         self._names = [f"mcnb-{mark}-{number}" for number in range(count)]
         self._switch = f"mcnb-{mark}-switch"
+        self._own = own
+        self._folder = Path()
         self._started: list[subprocess.Popen[bytes]] = []
         self._stack = contextlib.ExitStack()
 
     def inside(self, host: int) -> list[str]:
         """Return what to put before a command to run it on a host."""
-        return ["ip", "netns", "exec", self._names[host]]
+        line = ["ip", "netns", "exec", self._names[host]]
+        if not self._own:
+            return line
+        mounts = [str(path) for own in self._own for path in (self._place(host, own), own)]
+        return [*line, "sh", "-ec", _MOUNT, "sh", *mounts, "--"]
 
     def start(self, host: int, line: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         """Start a command on a host; options are those of a Popen."""
@@ -62,6 +75,7 @@ class Hosts:
 
     def __enter__(self) -> Hosts:
         with contextlib.ExitStack() as stack:
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcnb-hosts-")))
             self._add(self._switch, stack)
             _ip("-n", self._switch, "link", "add", "switch", "type", "bridge")
             _ip("-n", self._switch, "link", "set", "switch", "up")
@@ -72,12 +86,18 @@ class Hosts:
                 _ip("-n", self._switch, "link", "set", port, "master", "switch", "up")
                 _ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
                 _ip("-n", name, "link", "set", "eth0", "up")
+                for own in self._own:
+                    own.mkdir(parents=True, exist_ok=True)
+                    self._place(number, own).mkdir(parents=True)
             stack.callback(self._end)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _place(self, host: int, own: Path) -> Path:
+        return self._folder / str(host) / own.relative_to(own.anchor)
 
     def _add(self, name: str, stack: contextlib.ExitStack) -> None:
         _ip("netns", "add", name)

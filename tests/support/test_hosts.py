@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +50,13 @@ def test_link() -> None:
     assert listening.returncode == -9
     left = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
     assert hosts.inside(0)[-1] not in left
+
+
+def test_own_folders(tmp_path: Path) -> None:
+    own, shared = tmp_path / "own folder", tmp_path / "shared"
+    with Hosts(2, own=[own]) as hosts:
+        for host in (0, 1):
+            line = ["sh", "-ec", 'test ! -e "$0/here"; touch "$0/here" "$1$2"', str(own), str(shared), str(host)]
+            assert hosts.start(host, line).wait() == 0
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["own folder", "shared0", "shared1"]
+    assert list(own.iterdir()) == []
