@@ -41,7 +41,7 @@ class Shell:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self._services: list[subprocess.Popen[str]] = []
+        self._services: list[tuple[subprocess.Popen[str], threading.Thread]] = []
 
     def run(self, block: Block, text: str) -> None:
         """Run a block of commands, or raise ``Failed``."""
@@ -71,7 +71,7 @@ class Shell:
 
     def close(self) -> None:
         """Stop the services."""
-        for process in self._services:
+        for process, reader in self._services:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
             try:
@@ -79,6 +79,7 @@ class Shell:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+            reader.join(30)  # what the service has started may still hold its output
             if process.stdout is not None:
                 process.stdout.close()
         self._services.clear()
@@ -123,7 +124,6 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        self._services.append(process)
         said: list[str] = []
         ready = threading.Event()
 
@@ -134,7 +134,9 @@ class Shell:
                     ready.set()
             ready.set()
 
-        threading.Thread(target=read, daemon=True).start()
+        reader = threading.Thread(target=read, daemon=True)
+        self._services.append((process, reader))
+        reader.start()
         ready.wait(LONGEST)
         if not any(until in line for line in said):
             raise Failed(f"it never wrote '{until}'\n{''.join(said)}")
