@@ -14,6 +14,9 @@ from mcnb.server.kernels.patience import Patience
 SILENCE = 5.0
 """Seconds without a word about a run after which the kernel is asked what it has to say."""
 
+STOPPING = 2.0
+"""Seconds after which a run that goes on is asked to stop once more: the first time may have been lost."""
+
 HURRY = 0.5
 """Seconds between two questions about messages that are known to be lost."""
 
@@ -45,6 +48,7 @@ class FollowedRun:
         self._listener = listener
         self._lost: Patience | None = None
         self._silent = Patience(SILENCE, now)
+        self._stopping: Patience | None = None
 
     def take(self, message: Mapping[str, Any], now: float) -> bool:
         """Take an ``events`` message; return whether the run is over with it."""
@@ -74,6 +78,14 @@ class FollowedRun:
     def wants_more(self, now: float) -> bool:
         """Return whether it is time to ask the kernel what comes after ``last``."""
         return (self._lost is not None and self._lost.is_over(now)) or self._silent.is_over(now)
+
+    def stop(self, now: float) -> None:
+        """Note that it is asked to stop."""
+        self._stopping = self._stopping or Patience(STOPPING, now)
+
+    def wants_to_stop(self, now: float) -> bool:
+        """Return whether it is time to ask it to stop once more."""
+        return self._stopping is not None and self._stopping.is_over(now)
 
     def refuse(self, message: Mapping[str, Any]) -> None:
         """Tell that the kernel did not take the run."""

@@ -11,6 +11,8 @@ from typing import Any
 from jupyter_core.utils import ensure_async
 
 from mcnb.errors import KernelDiedError, NotFoundError, ServerStoppingError
+from mcnb.server.kernels.gateway import not_started
+from mcnb.server.kernels.leftovers import Leftovers
 from mcnb.server.kernels.link import KernelLink
 from mcnb.server.kernels.reaching import reach
 from mcnb.server.kernels.vitals import UNDER_WAY, Vitals
@@ -19,6 +21,9 @@ DEDICATED = ""
 """In place of a kernel's id: whichever is the dedicated one at the time."""
 
 STARTING = "while it started"
+
+CLOSING = 20.0
+"""Seconds that are waited for kernels to be shut down; one here is killed long before."""
 
 
 class Kernels:
@@ -62,6 +67,7 @@ class Kernels:
         self._vitals: dict[KernelLink, Vitals] = {}
         self._watching: dict[KernelLink, asyncio.Task[None]] = {}
         self._clearing: set[asyncio.Task[None]] = set()
+        self._leftovers = Leftovers(kernel_manager)
         self._closed = False
 
     @property
@@ -109,7 +115,10 @@ class Kernels:
         for link in list(self._watching):
             self._release(link)
         while self._clearing:
-            await asyncio.gather(*self._clearing, return_exceptions=True)
+            _, late = await asyncio.wait(self._clearing, timeout=CLOSING)
+            for left in late:  # a gateway that takes a request and does not answer it
+                left.cancel()
+        await self._leftovers.close()
 
     # --- links ------------------------------------------------------------------------------------------------------
 
@@ -132,13 +141,14 @@ class Kernels:
             del self._links[key]  # the next one tries again
 
     async def _is_alive(self, link: KernelLink) -> bool:
-        if link.alive and (error := await self._vitals[link].death(UNDER_WAY)):
+        if link.alive and (error := link.failure or await self._vitals[link].death(UNDER_WAY)):
             link.die(error)
         return link.alive and await link.is_there()
 
     async def _start(self) -> KernelLink:
         kernel_id = self._runtime_id = await self._started()
         self._own.add(kernel_id)
+        self._leftovers.try_now()
         kernel = self._manager.get_kernel(kernel_id)
         with contextlib.suppress(AttributeError):  # silently restarted, it would have lost its model and its runs
             kernel.stop_restarter()
@@ -160,8 +170,7 @@ class Kernels:
                 raise
             raise KernelDiedError(f"the kernel could not be started within {self._start_timeout:g} s") from error
         except Exception as error:
-            hint = "'jupyter kernelspec list' shows the kernels there are"
-            raise KernelDiedError(f"the kernel '{self._name}' could not be started ({error})", hint=hint) from error
+            raise not_started(self._manager, self._name, error) from error
 
     async def _attach(self, kernel_id: str) -> KernelLink:
         return await self._reached(kernel_id, beside_cells=True, timeout=None)
@@ -205,7 +214,7 @@ class Kernels:
             await link.busy.wait()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(link.dead.wait(), self._poll_interval)
-            if link.alive and (error := await vitals.death()):
+            if link.alive and (error := link.failure or await vitals.death()):
                 link.die(error)
             if link.alive:
                 link.tick()
@@ -237,11 +246,7 @@ class Kernels:
         if kernel_id == self._runtime_id:
             self._runtime_id = None
         self._own.discard(kernel_id)
-        try:
-            if kernel_id in self._manager:
-                await ensure_async(self._manager.shutdown_kernel(kernel_id, now=now))
-        except Exception:  # somebody else was quicker
-            logging.getLogger(__name__).warning("kernel %s could not be shut down", kernel_id, exc_info=True)
+        await self._leftovers.shut_down(kernel_id, now=now)
 
     def _clear(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

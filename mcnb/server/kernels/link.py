@@ -70,6 +70,11 @@ class KernelLink:
         return None if said is None else said.get("memory")
 
     @property
+    def failure(self) -> KernelDiedError | None:
+        """Why the kernel cannot be reached any more; None where it can, or nobody can say yet."""
+        return self._connection.failure
+
+    @property
     def runs(self) -> frozenset[str]:
         """The ids of the runs that are not over."""
         return frozenset(self._runs)
@@ -97,6 +102,7 @@ class KernelLink:
     def cancel(self, run_id: str) -> None:
         """Ask a run to stop; its listener hears when it has."""
         if run_id in self._runs:
+            self._runs[run_id].stop(self._now())
             self.send({"type": protocol.CANCEL, "id": run_id})
 
     async def resume(self, run_id: str, answer: Any = KEPT) -> None:
@@ -170,6 +176,8 @@ class KernelLink:
         wanted = {run_id: run.last for run_id, run in self._runs.items() if run.wants_more(now)}
         if wanted:
             self.send({"type": protocol.SYNC, "runs": wanted})
+        for run_id in [run_id for run_id, run in self._runs.items() if run.wants_to_stop(now)]:
+            self.cancel(run_id)
         if self._quiet.is_over(now):
             if self._looking is not None:
                 self._looking.cancel()

@@ -8,7 +8,8 @@ from typing import Any
 
 from mcnb.errors import KernelDiedError, NotSupportedError
 from mcnb.kernel import protocol
-from mcnb.server.kernels.connection import Channel, Connection, Message
+from mcnb.server.kernels.channels import Message, Sent
+from mcnb.server.kernels.connection import Connection
 from mcnb.server.kernels.link import KernelLink
 
 ASK_AGAIN = 0.3
@@ -48,11 +49,11 @@ async def reach(client: Any, kernel_id: str, owner: str, *, beside_cells: bool, 
     connection = Connection(client)
     subshell = None
     try:
-        await connection.open()
         try:
             info = await asyncio.wait_for(_answered(connection), timeout)
         except asyncio.TimeoutError as error:
-            raise KernelDiedError(f"the kernel did not answer within {timeout:g} s") from error
+            late = KernelDiedError(f"the kernel did not answer within {timeout:g} s")
+            raise connection.failure or late from error
         if beside_cells and SUBSHELLS in info.get("supported_features", ()):
             subshell = (await _surely(connection, "control", "create_subshell_request", {})).get("subshell_id")
         await _start(connection, subshell)
@@ -65,11 +66,12 @@ async def reach(client: Any, kernel_id: str, owner: str, *, beside_cells: bool, 
 
 
 async def _answered(connection: Connection) -> Message:
-    """Wait until the kernel answers and its publications arrive; return what it says of itself.
+    """Connect, and wait until the kernel answers and its publications arrive; return what it says of itself.
 
     The control channel answers while a cell runs. A subscription takes effect some time after it was made: each
     question makes the kernel publish something.
     """
+    await connection.open()
     asked = {asyncio.create_task(connection.request("shell", "kernel_info_request", {}))}
     try:
         while True:
@@ -86,7 +88,7 @@ async def _answered(connection: Connection) -> Message:
 
 
 async def _surely(
-    connection: Connection, channel: Channel, kind: str, content: Message, *, subshell: str | None = None
+    connection: Connection, channel: Sent, kind: str, content: Message, *, subshell: str | None = None
 ) -> Message:
     """Return the first reply to a request that may be made several times.
 

@@ -157,3 +157,14 @@ def test_a_listener_that_raises_is_told_the_rest(caplog: pytest.LogCaptureFixtur
 def test_nothing_here_needs_an_event_loop() -> None:
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
+
+
+def test_a_run_that_is_to_stop_is_asked_again() -> None:
+    run, _ = followed()
+    assert not run.wants_to_stop(100.0)
+    run.stop(100.0)
+    assert not run.wants_to_stop(101.0)
+    assert run.wants_to_stop(102.0)
+    assert not run.wants_to_stop(103.0)
+    run.stop(103.0)
+    assert run.wants_to_stop(104.0), "who asks again does not make it wait longer"
