@@ -86,6 +86,9 @@ class Caller:
         assert reply.status_code == httpx.codes.OK, f"{reply.status_code} for {run_id}: {reply.text}"
         return dict(reply.json())
 
+    async def cancel(self, run_id: str) -> httpx.Response:
+        return await self._client.post(f"{RUNS}/{run_id}/cancel")
+
     async def ended(self, run_id: str, within: float) -> dict[str, Any]:
         """Return a run once it is over; fails when it is not within some seconds."""
         end = time.monotonic() + within

@@ -1,6 +1,7 @@
 """Each reliability script with few rounds, and the parts that the scripts judge with.
 
-Not here, but in ``make reliability``: R18 and R19, whose clusters of several nodes take two minutes and more a round.
+Not here, but in ``make reliability``: R18 and R19, whose clusters of several nodes take two minutes and more a round;
+R20, whose scenario ``tests/server/gateway/test_cut_link.py`` goes through once.
 """
 
 from __future__ import annotations
