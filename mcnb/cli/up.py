@@ -16,6 +16,13 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--host", metavar="HOST", help="Listen here, whatever the document says.")
 @click.option("--port", type=_PORT, metavar="PORT", help="Port of the API; 0 for any free one.")
 @click.option("--web-port", type=_PORT, metavar="PORT", help="Port of the web page; 0 for any free one.")
+@click.option(
+    "--gateway-url",
+    envvar="JUPYTER_GATEWAY_URL",
+    metavar="URL",
+    show_envvar=True,
+    help="Run models at this Jupyter kernel gateway, on another machine.",
+)
 @click.option("--open", "open_browser", is_flag=True, help="Open the web page in a browser.")
 @click.option("--no-token", is_flag=True, help="Ask for no token; on this machine's own addresses only.")
 @click.option("-d", "--detach", is_flag=True, help="Give the terminal back; 'mcnb down' stops it.")
@@ -25,6 +32,7 @@ def up(
     host: str | None,
     port: int | None,
     web_port: int | None,
+    gateway_url: str | None,
     open_browser: bool,
     no_token: bool,
     detach: bool,
@@ -47,6 +55,7 @@ def up(
         host=host,
         port=port,
         web_port=web_port,
+        gateway_url=gateway_url or None,
         token="" if no_token else chosen_token(),
         open_browser=open_browser,
     )

@@ -25,7 +25,9 @@ _EXAMPLES: dict[str, Any] = {
 _TEXT = "Once upon a time"
 
 
-def announcement(document: Document, endpoint: Endpoint, log: Path, *, detached_as: str | None = None) -> str:
+def announcement(
+    document: Document, endpoint: Endpoint, log: Path, *, gateway: str | None = None, detached_as: str | None = None
+) -> str:
     """Return the lines for the terminal.
 
     Parameters
@@ -34,13 +36,17 @@ def announcement(document: Document, endpoint: Endpoint, log: Path, *, detached_
     endpoint : Endpoint
         With the ports that are in use.
     log : Path
+    gateway : str, optional
+        The kernel gateway where models run.
     detached_as : str, optional
         The service's name, when nobody can press Ctrl-C.
     """
-    return "\n".join(_lines(document, endpoint, log, detached_as))
+    return "\n".join(_lines(document, endpoint, log, gateway, detached_as))
 
 
-def _lines(document: Document, endpoint: Endpoint, log: Path, detached_as: str | None) -> Iterator[str]:
+def _lines(
+    document: Document, endpoint: Endpoint, log: Path, gateway: str | None, detached_as: str | None
+) -> Iterator[str]:
     for warning in document.warnings:
         yield f"warning: {warning}"
     if not endpoint.token:
@@ -56,6 +62,8 @@ def _lines(document: Document, endpoint: Endpoint, log: Path, detached_as: str |
             yield f"form: {with_token(endpoint.web.address, endpoint.token)}"
         else:
             yield f"form: not served, Voila is missing; {INSTALL}"
+    if gateway:
+        yield f"models run at the kernel gateway {gateway}"
     yield f"log:  {log}"
     yield f"'mcnb down {detached_as}' stops it" if detached_as else "Ctrl-C stops"
 

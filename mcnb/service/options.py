@@ -28,6 +28,8 @@ class ServiceOptions:
         ``-e``.
     host, port, web_port
         In place of those of the document.
+    gateway_url : str or None
+        The kernel gateway where models run; None means this machine.
     token : str
         What requests have to carry; the empty text means that nothing is asked for.
     open_browser : bool
@@ -42,6 +44,7 @@ class ServiceOptions:
     host: str | None = None
     port: int | None = None
     web_port: int | None = None
+    gateway_url: str | None = None
     token: str = field(default="", repr=False)
     open_browser: bool = False
     detached: bool = False

@@ -17,6 +17,7 @@ from mcnb.service import ports
 from mcnb.service.announcement import announcement
 from mcnb.service.config import server_config
 from mcnb.service.endpoint import Endpoint, Place, endpoint_of, is_loopback, with_token
+from mcnb.service.gateway import check_gateway, gateway_traits
 from mcnb.service.log import ServiceLog, StandardStreams
 from mcnb.service.options import TOKEN_NAMES, ServiceOptions
 from mcnb.service.page.settings import PageSettings
@@ -82,6 +83,7 @@ def serve_detached(options: ServiceOptions) -> str:
 def check(options: ServiceOptions) -> tuple[Document, Endpoint]:
     """Return the document and where it will be served, or raise what is wrong with either."""
     document = options.document()
+    check_gateway(options.gateway_url)
     return document, endpoint_of(document, options)
 
 
@@ -124,6 +126,7 @@ class _Foreground:
 
         traits = extension_traits(self._document, self._options.environment, self._endpoint, self._name)
         config = server_config(self._endpoint, traits, self._document.folder)
+        config.GatewayClient = gateway_traits(self._options.gateway_url)
         app = ServiceApp(config=config)
         app.sockets = sockets
         app.handler = self._log.handler
@@ -145,7 +148,9 @@ class _Foreground:
             address=endpoint.api.address + endpoint.base_path, form=form, token=endpoint.token, since=time.time()
         )
         detached_as = self._name if self._options.detached else None
-        text = announcement(self._document, endpoint, self._log.path, detached_as=detached_as)
+        text = announcement(
+            self._document, endpoint, self._log.path, gateway=self._options.gateway_url, detached_as=detached_as
+        )
         self._streams.terminal.write(text + "\n")
         self._streams.terminal.flush()
         if self._options.detached:

@@ -98,7 +98,8 @@ class WebPage:
 
 def _environment(api: str, token: str) -> dict[str, str]:
     """Return the environment of the page and of its visitors' kernels."""
-    kept = {name: value for name, value in os.environ.items() if name not in (API_TOKEN, "JUPYTER_TOKEN")}
+    secret = (API_TOKEN, "JUPYTER_TOKEN", "JUPYTER_GATEWAY_")  # the page's own kernels are on this machine
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(secret)}
     kept[API_ADDRESS] = api
     kept["PYTHONSAFEPATH"] = "1"  # nothing in the working directory takes the place of a module
     if token:
