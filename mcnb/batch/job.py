@@ -16,7 +16,7 @@ from mcnb.batch.standing import Standing
 from mcnb.batch.task import Task
 from mcnb.batch.trouble import Trouble
 from mcnb.compose import Document
-from mcnb.errors import InvalidInputError
+from mcnb.errors import InvalidInputError, McnbError
 from mcnb.runtime.provenance import describe_document, versions
 from mcnb.runtime.row_orders import RowOrders
 
@@ -30,7 +30,7 @@ class Watch:
     checking : callable
         Gets how many rows were checked.
     progress : callable
-        Gets the Standing, after every few rows.
+        Gets the Standing, after every few rows, and now and then while none comes.
     tell : callable
         Gets a sentence worth knowing.
     """
@@ -136,9 +136,9 @@ class Job:
         journal = Journal(path, retry_failed=self._retry_failed)
         try:
             return self._run(engine, watch, journal)
-        except BaseException:
-            if not journal.header:
-                journal.remove()  # nothing has begun
+        except BaseException as error:
+            if not journal.header or (isinstance(error, McnbError) and not journal.finished and not journal.sessions):
+                journal.remove()  # nothing has begun, or no row could be computed at all
             raise
         finally:
             journal.close()
@@ -170,7 +170,7 @@ class Job:
                 fresh = journal.add(trouble.sifted(found))
                 if fresh:
                     standing.note(fresh)
-                    watch.progress(standing)
+                watch.progress(standing)
             fresh = journal.add(trouble.rest())
             standing.note(fresh)
         finally:

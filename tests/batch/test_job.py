@@ -255,7 +255,7 @@ def test_a_model_that_is_not_there_is_no_million_failed_rows(compose: Make, run:
     loaded = compose(tmp_path / "nowhere")
     with pytest.raises(ModelNotFoundError, match="no row can be computed"):
         run(loaded, ["a"] * 200, tmp_path / "out.csv")
-    assert lines_of(journal_path(tmp_path / "out.csv")) == [], "they are computed when the model is there"
+    assert list(tmp_path.glob("out.csv*")) == [], "the same command computes them when the model is there"
 
 
 @pytest.mark.parametrize("name", ["out.txt", "out", "none/out.csv"])
