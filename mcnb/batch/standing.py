@@ -12,6 +12,9 @@ from mcnb.runtime.wording import seconds_text
 WINDOW = 30.0
 """Seconds that the speed is an average of."""
 
+STILL = 10.0
+"""Seconds without a row after which it is told how long that has been."""
+
 
 class Standing:
     """How far a job is.
@@ -91,11 +94,13 @@ class Standing:
         '1,234 of 2,000 rows'
         """
         left = self.seconds_left
+        still = self._clock() - self._marks[-1][0]
         return "  ".join(
             [
                 f"{self.finished:,} of {self.total:,} rows",
                 *([f"{self.failed:,} failed"] if self.failed else []),
                 *self._speeds(self.rows_per_second, self.tokens_per_second),
+                *([f"no row for {seconds_text(still)}"] if still > STILL and self.fresh else []),
                 *([f"{seconds_text(left)} left"] if left is not None and self.finished < self.total else []),
             ]
         )

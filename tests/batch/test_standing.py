@@ -47,3 +47,6 @@ def test_a_stall_is_seen() -> None:
     standing.note(results(10))
     clock.now += 9
     assert standing.rows_per_second == 1.0
+    assert "no row for" not in standing.line()
+    clock.now += 5
+    assert standing.line().startswith("10 of 100 rows  0.7 rows/s  3 tokens/s  no row for 14 s  ")
