@@ -24,7 +24,7 @@ _EVERY = 0.1
 @click.argument("words", nargs=-1, required=True, metavar="[WORKFLOW] INPUT")
 @click.option("-o", "--output", "path", required=True, metavar="OUTPUT", help="File, or folder (a slash behind it).")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Who computes.")
-@click.option("--address", metavar="ADDRESS", help="Of a Ray cluster: auto or ray://HOST:PORT; one's own otherwise.")
+@click.option("--address", metavar="ADDRESS", help="Of a Ray cluster: auto, HOST:PORT, ray://HOST:PORT; else its own.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Ray's: models at a time; one a machine.")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Rows a model computes together [32].")
 @click.option("--resume", is_flag=True, help="Go on where the same job was stopped.")

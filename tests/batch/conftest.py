@@ -41,7 +41,7 @@ def run(runtime: Runtime) -> Iterator[Run]:  # noqa: F811
 def ray_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A Ray for all tests of the session: two CPUs, on this machine's own address."""
     pytest.importorskip("ray")
-    from mcnb.batch.on_ray.cluster import imported
+    from mcnb.batch.on_ray.connection import imported
 
     ray = imported()
     with pytest.MonkeyPatch.context() as patch:

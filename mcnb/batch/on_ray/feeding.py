@@ -22,6 +22,10 @@ _PATIENCE = 5.0
 """Seconds that a cluster gets to answer when the job stops."""
 
 
+class LostError(Exception):
+    """The job's process cannot be reached by a worker, and may have stopped or not."""
+
+
 class Feeder:
     """Where pieces are asked for and handed over; an actor, which computes nothing."""
 
@@ -31,7 +35,9 @@ class Feeder:
         self._over = asyncio.Event()
 
     async def ask(self, piece: int) -> bytes:
-        """Wait for a piece."""
+        """Wait for a piece; there is nothing in it when the job has stopped."""
+        if self._over.is_set():
+            return packed([])
         future = asyncio.get_running_loop().create_future()
         self._given.setdefault(piece, []).append(future)
         self._wishes.put_nowait(piece)
@@ -48,8 +54,10 @@ class Feeder:
         await self._over.wait()
 
     async def stop(self) -> None:
-        """Stop the job: workers cancel what they compute."""
+        """Stop the job: workers cancel what they compute, and nobody waits for rows any more."""
         self._over.set()
+        for piece in list(self._given):
+            await self.give(piece, packed([]))
 
     async def give(self, piece: int, data: bytes) -> None:
         """Hand a piece over to whoever asked for it."""
@@ -86,10 +94,13 @@ class Feeding:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the workers, let nobody wait for rows any more, and end the thread."""
+        """Stop the workers and whoever waits for rows."""
         self._stopping.set()
         with contextlib.suppress(Exception):  # the cluster may be gone
             self._ray.get(self._feeder.stop.remote(), timeout=_PATIENCE)
+
+    def close(self) -> None:
+        """End the feeder and the thread; workers that still live take that for a lost job."""
         with contextlib.suppress(Exception):
             self._ray.kill(self._feeder)
         self._thread.join(_PATIENCE)

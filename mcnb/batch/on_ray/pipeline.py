@@ -48,11 +48,11 @@ class Pipeline:
         import ray.data
         from ray.data import ActorPoolStrategy
 
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are raised, too, and most are got over
         read = ray.data.read_datasource(
             _pieces(feeder, pieces),
             num_cpus=0,  # they wait for the job's process, and must not wait for actors that take every CPU
-            concurrency=size.workers + 1,
+            concurrency=min(size.workers + 1, len(pieces)),
             override_num_blocks=len(pieces),
         )
         pool = ActorPoolStrategy(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
-from mcnb.batch.on_ray.feeding import unpacked
+from mcnb.batch.on_ray.feeding import LostError, unpacked
 from mcnb.batch.task import Task
 
 
@@ -37,8 +38,13 @@ class Worker:
         name = f"{session}-{ray.get_runtime_context().get_actor_id()[:12]}"
         self._computer = Computer(task, default_runtime(), worker=name, width=width, with_record=with_record)
         self._stopping = threading.Event()
+        self._lost = False
         self._over = feeder.over.remote().future()  # a thread that waited for it would give its CPU back
-        self._over.add_done_callback(lambda _: self._stopping.set())
+        self._over.add_done_callback(self._stop)
+
+    def _stop(self, over: Future[None]) -> None:
+        self._lost = over.exception() is not None
+        self._stopping.set()
 
     def __call__(self, block: Any) -> Iterator[Any]:
         """Compute the pieces of a block, and yield what came of each."""
@@ -46,4 +52,6 @@ class Worker:
 
         for data in block.column("items"):
             results = list(self._computer.results(unpacked(data.as_py()), self._stopping))
+            if self._lost:  # else these rows were missing, and nobody would know
+                raise LostError("a worker cannot reach the process of the job")
             yield pyarrow.table({"results": [json.dumps(results)]})
