@@ -27,7 +27,7 @@ SCRIPTS = {
     "R16": ("r16_stillborn_kernels", 10),
     "R17": ("r17_batch_kills", 20),
     "R18": ("r18_lost_nodes", 3),
-    "R19": ("r19_cut_link", 1),
+    "R19": ("r19_cut_link", 3),
     "R20": ("r20_far_kernel", 10),
 }
 

@@ -16,6 +16,7 @@ from .batch_command import PATIENCE, BatchCommand, results_in
 from .promise import Figure, Task, command
 
 ROWS = 400
+MEMORY_MONITOR = "RAY_memory_monitor_refresh_ms"
 WORKERS = ("--engine", "ray", "--workers", "3", "--batch-size", "8")
 
 
@@ -61,10 +62,11 @@ def _measure(task: Task) -> Figure:
 @contextlib.contextmanager
 def cluster(nodes: int) -> Iterator[Any]:
     """Start a cluster of nodes with one CPU each, on this machine, with a token of its own."""
-    from mcnb.batch.on_ray.cluster import imported
+    from mcnb.batch.on_ray.connection import imported
 
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    os.environ[MEMORY_MONITOR] = "0"  # what else this machine computes must not have workers killed
     imported()  # it reads them
     from ray.cluster_utils import Cluster
 
