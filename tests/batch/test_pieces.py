@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import mcnb
 from mcnb.batch.items import MOST_PIECES, Items
 from mcnb.batch.journal import Journal
 from mcnb.batch.on_ray.cluster import Size, size
-from mcnb.batch.on_ray.feeding import packed, unpacked
+from mcnb.batch.on_ray.feeding import Feeder, packed, unpacked
 from mcnb.batch.source import Source
 from mcnb.errors import InvalidInputError
 from tests.runtime.test_imports import good
@@ -109,3 +110,15 @@ def test_a_cluster_that_has_lost_a_machine_gets_fewer_workers() -> None:
     assert size(left, 3, ["cpu"], at_most=True) == Size(3, 2, 0), "the others have room for it"
     assert size([node(1), node(1)], 3, ["cpu"], at_most=True) == Size(2, 1, 0)
     assert size([node(16, 1)], 2, ["cuda"], at_most=True) == Size(1, 16, 1)
+
+
+def test_whoever_waits_for_rows_is_let_go_when_the_job_stops() -> None:
+    async def stopped() -> list[bytes]:
+        feeder = Feeder()
+        waiting = asyncio.create_task(feeder.ask(3))
+        assert await feeder.wished(10) == 3
+        await feeder.stop()
+        await feeder.over()
+        return [await waiting, await feeder.ask(4)]
+
+    assert [unpacked(data) for data in asyncio.run(stopped())] == [[], []]

@@ -55,7 +55,7 @@ def test_auto_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> N
         ("head:6379/x", "no address of a Ray cluster"),
         ("ray://me@head:1", "no address of a Ray cluster"),
         ("redis://head:6379", "no address of a Ray cluster"),
-        ("http://head:8265", "ray job submit --address http://head:8265 -- mcnb batch"),
+        ("http://head:8265", "on a machine of the cluster with --address auto"),
         ("local", "leave it out"),
     ],
 )

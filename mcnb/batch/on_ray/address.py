@@ -61,9 +61,8 @@ class Address:
             return None
         if text.startswith(("http://", "https://")):
             raise InvalidInputError(
-                f"{said} is the address of a Ray dashboard, to which whole commands are submitted",
-                hint=f"'ray job submit --address {text} -- mcnb batch ... --engine ray --address auto' does that; "
-                f"to compute from here, give {CLIENT}HOST:PORT",
+                f"{said} is the address of a Ray dashboard, which takes whole commands, and no rows",
+                hint=f"give {CLIENT}HOST:PORT, or run the command on a machine of the cluster with --address {AUTO}",
             )
         if text == "local":
             raise InvalidInputError(f"{said} is no address", hint="leave it out for a Ray of this machine's own")
