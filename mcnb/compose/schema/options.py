@@ -66,7 +66,7 @@ class EngineOptions(Part):
         default=None, description="vllm: GPUs (on a CPU, groups of cores) that share each layer."
     )
     pipeline_parallel_size: Annotated[int | None, Field(ge=1), IS_INTEGER] = Field(
-        default=None, description="vllm: GPUs (on a CPU, groups of cores) that have some layers each."
+        default=None, description="vllm: GPUs that have some layers each."
     )
     max_model_len: Annotated[int | None, Field(ge=1), IS_INTEGER] = Field(
         default=None, description="vllm: tokens of prompt and output together."

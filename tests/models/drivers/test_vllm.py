@@ -147,6 +147,7 @@ def test_other_settings_make_another_model(find: Found) -> None:
     [
         ({"max_model_len": 1_000_000}, r"trained for [\d,]+ tokens, and 'max_model_len' asks for 1,000,000"),
         ({"tensor_parallel_size": 999}, r"is 999, and this machine has \d+ CPU cores"),
+        ({"pipeline_parallel_size": 2}, r"on CPUs vLLM computes no text with it"),
         ({"name": "t5"}, r"is an encoder-decoder model"),
         ({"device": "cuda:7"}, r"asks for device 'cuda:7', which this machine does not have"),
     ],
@@ -160,11 +161,11 @@ def test_processes_share_the_cores(find: Found, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(placement, "_cores", lambda: [0, 1, 2, 3])
     monkeypatch.delenv("VLLM_CPU_OMP_THREADS_BIND", raising=False)
     assert find()._placement.environment == {}
-    parallel = find(pipeline_parallel_size=2)
+    parallel = find(tensor_parallel_size=2)
     assert parallel._placement.environment == {"VLLM_CPU_OMP_THREADS_BIND": "0,2|1,3"}
     assert parallel.needed() > find().needed()
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0|1")
-    assert find(pipeline_parallel_size=2)._placement.environment == {}
+    assert find(tensor_parallel_size=2)._placement.environment == {}
 
 
 @pytest.mark.parametrize(("visible", "seen"), [(None, "2,3"), ("4,5,6,7", "6,7")])

@@ -172,6 +172,11 @@ def place(spec: ModelSpec, snapshot: Snapshot) -> Placement:
     options = spec.options
     tensor, pipeline = options.tensor_parallel_size or 1, options.pipeline_parallel_size or 1
     device = _device(spec, tensor * pipeline)
+    if device == "cpu" and pipeline > 1:  # vLLM 0.32 takes it, and ends with an AssertionError at the first text
+        raise UnsupportedModelError(
+            f"'pipeline_parallel_size' is {pipeline}, and on CPUs vLLM computes no text with it",
+            hint="use 'tensor_parallel_size' under 'options'",
+        )
     facts = _facts(snapshot, snapshot.identity)
     if facts.is_encoder_decoder:
         raise UnsupportedModelError(
