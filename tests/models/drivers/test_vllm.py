@@ -314,6 +314,14 @@ def test_a_text_that_cannot_be_computed_leaves_the_others(opened: Open) -> None:
     assert not opened("refuse").owner.ended
 
 
+def test_a_long_folder_for_temporary_files_is_not_taken(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path / "whose-sockets-would-have-too-long-a-path"))
+    engine = engine_of(opened())
+    assert len(engine._folder) + 37 < 108
+
+
 def test_unloading_ends_the_process(opened: Open, cache: ModelCache, folders: Callable[[str], Path]) -> None:
     spec = replace(spec_of("vllm", local(folders("llama")), max_model_len=32), device="cpu")
     lease = cache.lease(cache.acquire(spec, no_report).future.result(PATIENCE))

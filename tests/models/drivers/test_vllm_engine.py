@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -123,12 +125,16 @@ def test_nothing_outlives_a_process_that_is_killed(smol_folder: Path, tmp_path: 
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(smol_folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.getcwd()}) as running:
+    short = Path(tempfile.mkdtemp(dir="/tmp"))  # the paths of sockets in it may not be long
+    env = {**os.environ, "PYTHONPATH": os.getcwd(), "TMPDIR": str(short)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as running:
         assert running.stdout is not None
         children = [psutil.Process(pid) for pid in json.loads(running.stdout.readline())]
         assert len(children) > 2
         running.kill()
     assert psutil.wait_procs(children, PATIENCE)[1] == []
+    assert list(short.glob("mcnb-vllm-*")) == []
+    shutil.rmtree(short)
 
 
 def wide(folder: Path) -> Path:

@@ -27,6 +27,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -34,7 +35,7 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, TextIO
 
-from mcnb.models.drivers.vllm.process import READY
+from mcnb.models.drivers.vllm.process import FOLDER, READY
 
 LAST_WORK = 10.0
 """Seconds that the engine has to end in once nobody wants it any more."""
@@ -165,8 +166,16 @@ def _about(llm: Any) -> dict[str, Any]:
     }
 
 
+def clear() -> None:
+    """Remove the folder of this process, which whoever started it may not be there to do."""
+    folder = os.environ.get("TMPDIR", "")
+    if os.path.basename(folder).startswith(FOLDER):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def end_everything() -> None:
     """End this process and all that it has started: they are one group."""
+    clear()
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
@@ -206,7 +215,10 @@ def main() -> int:
         threading.Thread(target=watch_starter, args=(starter,), name="starter", daemon=True).start()
         await host.serve(json.loads(first)["engine"])
 
-    asyncio.run(serve())
+    try:
+        asyncio.run(serve())
+    finally:
+        clear()
     return 0
 
 

@@ -20,8 +20,14 @@ from typing import IO, Any, cast
 
 HOST = "mcnb.models.drivers.vllm.host"
 
+FOLDER = "mcnb-vllm-"
+"""How the name of the folder begins in which vLLM has its sockets and whatever else it puts aside."""
+
 READY = "mcnb: the engine is ready"
 """The line that follows all that vLLM says while it starts: what it says comes another way than answers."""
+
+LONGEST_PATH = 50
+"""Characters of the folder for temporary files: the paths of its sockets, 57 more, may not be longer than 107."""
 
 END = 15.0
 """Seconds that the engine has to end in by itself."""
@@ -47,6 +53,12 @@ _BREAKS = re.compile(rb"[\r\n]+")
 _log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
+
+
+def _place() -> str:
+    """Return where temporary files go, if the paths of sockets in it are not too long."""
+    found = tempfile.gettempdir()
+    return found if len(found) <= LONGEST_PATH else "/tmp"  # noqa: S108 - a folder of our own is made in it
 
 
 class EngineProcess:
@@ -76,7 +88,7 @@ class EngineProcess:
         self._lines: deque[str] = deque(maxlen=_KEPT)
         self._writing = threading.Lock()
         self._reaping = threading.Lock()
-        self._folder = tempfile.mkdtemp(prefix="mcnb-vllm-")  # its sockets: nobody else's to talk to
+        self._folder = tempfile.mkdtemp(prefix=FOLDER, dir=_place())  # its sockets: nobody else's to talk to
         level = {} if "VLLM_LOGGING_LEVEL" in os.environ else {"VLLM_LOGGING_LEVEL": "INFO"}
         try:
             self._process = subprocess.Popen(
