@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ Run = Callable[..., Standing]
 
 
 @pytest.fixture
-def run(runtime: Runtime) -> Iterator[Run]:  # noqa: F811
+def run(runtime: Runtime) -> Run:  # noqa: F811
     """Run a job in this process: ``run(compose, rows, "out.csv", seed=1)``."""
 
     def work(
@@ -37,13 +38,19 @@ def run(runtime: Runtime) -> Iterator[Run]:  # noqa: F811
     return work
 
 
+def ray_or_skip() -> Any:
+    """Return Ray, imported as the engine imports it: ``importorskip`` would let it connect by itself."""
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    from mcnb.batch.on_ray.connection import imported
+
+    return imported()
+
+
 @pytest.fixture(scope="session")
 def ray_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A Ray for all tests of the session: two CPUs, on this machine's own address."""
-    pytest.importorskip("ray")
-    from mcnb.batch.on_ray.connection import imported
-
-    ray = imported()
+    ray = ray_or_skip()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MCNB_HOME", str(tmp_path_factory.mktemp("ray-home")))  # of the workers
         ray.init(

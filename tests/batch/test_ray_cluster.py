@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from tests.batch.ray_head import PATIENCE, Head, ray_head
 from tests.reliability.batch_command import BatchCommand
 
-pytest.importorskip("ray")
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
 ON_RAY = ("--engine", "ray", "--workers", "1", "--batch-size", "4")
 
