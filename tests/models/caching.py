@@ -24,10 +24,10 @@ class SlowLoad:
         self.controls: list[Control] = []
         self.load = huggingface.load
 
-    def __call__(self, snapshot: Any, placement: Any, *, control: Control, report: Any) -> Any:
+    def __call__(self, snapshot: Any, placement: Any, *, control: Control, report: Any, adapt: Any) -> Any:
         self.controls.append(control)
         self.gate.wait()
-        return self.load(snapshot, placement, control=control, report=report)
+        return self.load(snapshot, placement, control=control, report=report, adapt=adapt)
 
 
 def ready(cache: ModelCache, wanted: ModelSpec) -> Ready:
