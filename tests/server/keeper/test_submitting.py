@@ -124,10 +124,10 @@ async def test_what_cannot_be_run_is_refused_before_the_row(place: Place) -> Non
 @in_loop
 async def test_parts_that_are_only_validated_are_refused_before_the_row(place: Place) -> None:
     document = writer("./nowhere")
-    document["component"]["quantization"] = "int4"
+    document["component"]["quantization"] = {"type": "int8", "compute_dtype": "float32"}
     place.write(document)
     async with place.server() as bench:
-        with pytest.raises(NotSupportedError, match="quantization: int4"):
+        with pytest.raises(NotSupportedError, match="quantization: int8 with compute_dtype: float32"):
             await bench.keeper.submit(RunRequest(input=ASK))
         assert await bench.keeper.list() == []
 
