@@ -198,7 +198,8 @@ def test_what_is_refused(
 
 
 def test_what_this_version_cannot_run(shell: Shell) -> None:
-    shell.good("%%compose load\ncomponent: {model: a/b, quantization: int4, text: hello}\n")
+    asked = "quantization: {type: int8, compute_dtype: float32}"
+    shell.good(f"%%compose load\ncomponent: {{model: a/b, {asked}, text: hello}}\n")
     assert isinstance(shell.error("%compose run"), NotSupportedError)
 
 

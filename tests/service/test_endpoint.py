@@ -84,7 +84,7 @@ def test_addresses() -> None:
 
 
 def test_options_travel() -> None:
-    options = ServiceOptions(("a.yml",), ("x.env",), {"K": "v"}, "h", 1, 2, "secret", True, True)
+    options = ServiceOptions(("a.yml",), ("x.env",), {"K": "v"}, "h", 1, 2, "http://far", "secret", True, True)
     assert ServiceOptions.from_json(options.to_json()) == options
     assert "secret" not in repr(options)
     assert "'v'" not in repr(options)
