@@ -97,12 +97,6 @@ def sizes_of(snapshot: Snapshot) -> Sizes:
         )
 
 
-def _shared(model: Any, head: Any) -> int:
-    """Return how many weights the embeddings and the vocabulary's matrix have in common."""
-    shares = head is not None and head.weight is model.get_input_embeddings().weight
-    return int(head.weight.numel()) if shares else 0
-
-
 def _bytes(buffer: Any) -> int:
     """Return what a buffer takes at most: most of those with fractions stay float32 whatever the dtype."""
     return int(buffer.numel() * (4 if buffer.is_floating_point() else buffer.element_size()))

@@ -12,8 +12,6 @@ from mcnb.models.drivers import driver_named
 from mcnb.models.quantizing import KINDS
 from mcnb.runtime.wording import part_name
 
-NOT_YET = "remove it, or wait for a version of mcnb that runs it"
-
 _QUANTIZED = "int8 computes in bfloat16 alone, and double_quant is a setting of nf4 and fp4; change it or leave it out"
 
 _CHOOSES_PRECISION = ("vllm",)

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from mcnb.compose.schema import EngineOptions, LocalSource, PyPISource
+from mcnb.models.cache import ModelCache
 from mcnb.models.chat import Prompt
 from mcnb.models.control import Control
 from mcnb.models.drivers.contract import Owner
 from mcnb.models.parameters import check_parameters
+from mcnb.models.progress import Report, no_report
 from mcnb.models.request import Generation
 from mcnb.models.spec import ModelSpec
 
@@ -100,6 +102,25 @@ def ask(
 
 def spec_of(driver: str, source: Any, **options: Any) -> ModelSpec:
     return ModelSpec(source, Path(), driver=driver, options=EngineOptions(**options))
+
+
+@contextmanager
+def lending(cache: ModelCache | None = None) -> Iterator[Callable[..., Subject]]:
+    """Load models by their specs within the block, and give all back at its end; a cache of its own goes, too."""
+    used = ModelCache() if cache is None else cache
+    leases = []
+
+    def lend(spec: ModelSpec, report: Report = no_report) -> Subject:
+        lease = used.lease(used.acquire(spec, report).future.result(PATIENCE))
+        assert lease is not None
+        leases.append(lease)
+        return Subject(lease.owner, spec)
+
+    yield lend
+    for lease in leases:
+        lease.release()
+    if cache is None:
+        used.unload()
 
 
 def local(path: Path) -> LocalSource:

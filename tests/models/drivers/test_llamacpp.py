@@ -27,7 +27,7 @@ from mcnb.models.control import Control
 from mcnb.models.progress import no_report
 from tests.support.gguf_model import gguf_llama
 
-from .subjects import PATIENCE, Subject, ask, local, spec_of
+from .subjects import PATIENCE, Subject, ask, lending, local, spec_of
 
 pytest.importorskip("llama_cpp")
 
@@ -42,20 +42,13 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def opened(tiny_file: Path) -> Iterator[Open]:
     """Open the tiny model."""
-    cache = ModelCache()
-    leases = []
+    with lending() as lend:
 
-    def one(path: Path = tiny_file, **options: Any) -> Subject:
-        spec = spec_of("llamacpp", local(path), **{"n_threads": 1, **options})
-        lease = cache.lease(cache.acquire(spec, no_report).future.result(PATIENCE))
-        assert lease is not None
-        leases.append(lease)
-        return Subject(lease.owner, spec)
+        def one(path: Path = tiny_file, **options: Any) -> Subject:
+            spec = spec_of("llamacpp", local(path), **{"n_threads": 1, **options})
+            return lend(spec)
 
-    yield one
-    for lease in leases:
-        lease.release()
-    cache.unload()
+        yield one
 
 
 def test_the_file_says_what_it_is(opened: Open, tiny_file: Path) -> None:

@@ -25,7 +25,7 @@ from mcnb.models.drivers.openai import server as server_module
 from mcnb.models.progress import no_report
 
 from .scripted_server import ScriptedServer, answer, at_gate, hang_up, piece, said, stream, wait_for_leaving
-from .subjects import PATIENCE, SMOL, Subject, ask, free_port, spec_of
+from .subjects import PATIENCE, SMOL, Subject, ask, free_port, lending, spec_of
 
 KEY = "sk-very-secret"
 Open = Callable[..., Subject]
@@ -41,20 +41,13 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 @pytest.fixture
 def opened(scripted: ScriptedServer) -> Iterator[Open]:
     """Open the scripted server's model."""
-    cache = ModelCache()
-    leases = []
+    with lending() as lend:
 
-    def one(**options: Any) -> Subject:
-        spec = spec_of("openai", SMOL, **{"base_url": scripted.url, "model": "m", "api_key": KEY, **options})
-        lease = cache.lease(cache.acquire(spec, no_report).future.result(PATIENCE))
-        assert lease is not None
-        leases.append(lease)
-        return Subject(lease.owner, spec)
+        def one(**options: Any) -> Subject:
+            spec = spec_of("openai", SMOL, **{"base_url": scripted.url, "model": "m", "api_key": KEY, **options})
+            return lend(spec)
 
-    yield one
-    for lease in leases:
-        lease.release()
-    cache.unload()
+        yield one
 
 
 def test_what_is_sent(scripted: ScriptedServer, opened: Open) -> None:

@@ -31,7 +31,7 @@ from mcnb.models.progress import Progress, no_report
 from mcnb.models.spec import ModelSpec
 
 from .scripted_engine import BEHAVIOUR
-from .subjects import PATIENCE, Asked, Subject, ask, local, spec_of
+from .subjects import PATIENCE, Asked, Subject, ask, lending, local, spec_of
 
 Found = Callable[..., Any]
 Open = Callable[..., Subject]
@@ -186,19 +186,14 @@ def test_gpus_are_those_from_the_named_one_on(
 def opened(folders: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, cache: ModelCache) -> Iterator[Open]:
     """Load the tiny model into an engine that does as it is told."""
     monkeypatch.setattr(process, "HOST", "tests.models.drivers.scripted_engine")
-    leases = []
+    with lending(cache) as lend:
 
-    def one(behaviour: str = "", report: Any = no_report, **options: Any) -> Subject:
-        monkeypatch.setenv(BEHAVIOUR, behaviour)
-        spec = replace(spec_of("vllm", local(folders("llama")), **{"max_model_len": 64, **options}), device="cpu")
-        lease = cache.lease(cache.acquire(spec, report).future.result(PATIENCE))
-        assert lease is not None
-        leases.append(lease)
-        return Subject(lease.owner, spec)
+        def one(behaviour: str = "", report: Any = no_report, **options: Any) -> Subject:
+            monkeypatch.setenv(BEHAVIOUR, behaviour)
+            spec = replace(spec_of("vllm", local(folders("llama")), **{"max_model_len": 64, **options}), device="cpu")
+            return lend(spec, report)
 
-    yield one
-    for lease in leases:
-        lease.release()
+        yield one
 
 
 def engine_of(subject: Subject) -> Any:

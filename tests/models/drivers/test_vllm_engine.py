@@ -23,7 +23,7 @@ from mcnb.models.cache import ModelCache
 from mcnb.models.progress import Progress, no_report
 from tests.support.tiny_models import codegen, llama
 
-from .subjects import CONTEXT, NO_VLLM, PATIENCE, PROMPT, Subject, ask, local, spec_of
+from .subjects import CONTEXT, NO_VLLM, PATIENCE, PROMPT, Subject, ask, lending, local, spec_of
 
 pytestmark = [pytest.mark.real_model, pytest.mark.skipif(find_spec("vllm") is None, reason=NO_VLLM)]
 
@@ -32,21 +32,15 @@ Open = Callable[..., Subject]
 
 @pytest.fixture
 def opened(smol_folder: Path) -> Iterator[Open]:
-    cache = ModelCache()
-    leases = []
+    with lending() as lend:
 
-    def one(folder: Path = smol_folder, report: Any = no_report, precision: str = "auto", **options: Any) -> Subject:
-        spec = spec_of("vllm", local(folder), **{"max_model_len": CONTEXT, **options})
-        spec = replace(spec, precision=precision)
-        lease = cache.lease(cache.acquire(spec, report).future.result(PATIENCE))
-        assert lease is not None
-        leases.append(lease)
-        return Subject(lease.owner, spec)
+        def one(
+            folder: Path = smol_folder, report: Any = no_report, precision: str = "auto", **options: Any
+        ) -> Subject:
+            spec = spec_of("vllm", local(folder), **{"max_model_len": CONTEXT, **options})
+            return lend(replace(spec, precision=precision), report)
 
-    yield one
-    for lease in leases:
-        lease.release()
-    cache.unload()
+        yield one
 
 
 def processes_of(subject: Subject) -> list[psutil.Process]:
